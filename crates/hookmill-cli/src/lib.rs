@@ -1,0 +1,1 @@
+//! The hookmill command line.

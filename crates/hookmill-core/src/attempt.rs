@@ -1,0 +1,245 @@
+//! An attempt: what ran, what was sent, what came back, and what follows from it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{DeliveryState, DeliveryStatus, Digest, PluginName, retry::Retry};
+
+/// A request as rendered: what a retry sends again, byte for byte.
+///
+/// The headers that depend on the moment (timestamp, signature) are not among these; they are made for each try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The HTTP method.
+    pub method: String,
+    /// The absolute URL.
+    pub url: String,
+    /// Names and values in the order in which they are sent.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(with = "body_text")]
+    pub body: Vec<u8>,
+}
+
+/// What the receiver answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names and values as received; values that are not UTF-8 have their bad bytes replaced.
+    pub headers: Vec<(String, String)>,
+    /// The body, up to the limit.
+    #[serde(with = "body_text")]
+    pub body: Vec<u8>,
+    /// Whether the body went on past the limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// A body in JSON: text as it is, other bytes as `{"hex": "…"}`.
+mod body_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Body<'a> {
+        Text(std::borrow::Cow<'a, str>),
+        Bytes { hex: String },
+    }
+
+    #[allow(clippy::ptr_arg, reason = "the signature that serde's `with` calls")]
+    pub(super) fn serialize<S: Serializer>(body: &Vec<u8>, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(body) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => {
+                Body::Bytes { hex: body.iter().map(|byte| format!("{byte:02x}")).collect() }.serialize(serializer)
+            }
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        match Body::deserialize(deserializer)? {
+            Body::Text(text) => Ok(text.into_owned().into_bytes()),
+            Body::Bytes { hex } => hex
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| std::str::from_utf8(pair).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+                .collect::<Option<_>>()
+                .ok_or_else(|| D::Error::custom("a body in hexadecimal digits has a wrong digit")),
+        }
+    }
+}
+
+/// What a plugin's run cost and said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginRun {
+    /// The plugin.
+    pub name: PluginName,
+    /// Its version.
+    pub digest: Digest,
+    /// Fuel used; one unit is about one WebAssembly instruction.
+    pub fuel: u64,
+    /// The largest sum of its linear memories, in bytes.
+    pub memory: u64,
+    /// What it logged, a line each, with the level in front.
+    pub log: Vec<String>,
+}
+
+/// Why an attempt did not lead to a delivered request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// A stable code, for example `plugin_trap` or `send_timeout`.
+    pub code: String,
+    /// One sentence of cause.
+    pub message: String,
+    /// The frames of the guest where it trapped, innermost first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backtrace: Option<String>,
+}
+
+/// One try of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it began.
+    pub at: Timestamp,
+    /// What followed from it: `delivered`, `retry`, `skipped`, `parked` or `dead`.
+    pub outcome: String,
+    /// The request, if one was rendered.
+    pub request: Option<Request>,
+    /// The answer, if one came.
+    pub response: Option<Response>,
+    /// How long rendering and sending took together.
+    pub duration_ms: u64,
+    /// The plugin's run, if one ran in this attempt.
+    pub plugin: Option<PluginRun>,
+    /// What went wrong, if anything.
+    pub error: Option<Fault>,
+}
+
+/// How the steps before judging ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "the judge must rule on every outcome")]
+pub enum Outcome {
+    /// The receiver answered with this status and, perhaps, asked for patience.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// The answer's `Retry-After`, as a span from now.
+        retry_after: Option<Duration>,
+    },
+    /// No answer came: connecting, sending or reading failed. Trying again may help.
+    Unanswered(Fault),
+    /// The condition or the plugin decided that nothing is to be sent.
+    Skipped(String),
+    /// Rendering, the plugin or the address check failed in a way that trying again can't mend.
+    Refused(Fault),
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "whoever settles an attempt must settle every verdict")]
+pub enum Verdict {
+    /// The receiver has it.
+    Delivered,
+    /// Nothing was to be sent.
+    Skipped(String),
+    /// To be tried again at this moment.
+    Retry(Timestamp, String),
+    /// Waits for a person or a new plugin version.
+    Parked(String),
+    /// Given up.
+    Dead(String),
+}
+
+impl Verdict {
+    /// Returns the word that an [`Attempt`] bears.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Skipped(_) => "skipped",
+            Self::Retry(..) => "retry",
+            Self::Parked(_) => "parked",
+            Self::Dead(_) => "dead",
+        }
+    }
+
+    /// Returns where the delivery stands after this verdict.
+    pub fn into_status(self) -> DeliveryStatus {
+        let (state, reason, next_attempt_at) = match self {
+            Self::Delivered => (DeliveryState::Delivered, None, None),
+            Self::Skipped(reason) => (DeliveryState::Skipped, Some(reason), None),
+            Self::Retry(at, reason) => (DeliveryState::Pending, Some(reason), Some(at)),
+            Self::Parked(reason) => (DeliveryState::Parked, Some(reason), None),
+            Self::Dead(reason) => (DeliveryState::Dead, Some(reason), None),
+        };
+        DeliveryStatus { state, reason, next_attempt_at }
+    }
+}
+
+/// Decides what follows from an outcome.
+///
+/// 2xx is delivered; 410 ends the delivery, for the receiver says that it is gone for good (RFC 9110 §15.5.11);
+/// everything else, redirects included, is tried again while `retry` has tries left. `tried` counts this attempt
+/// too. `roll` in 0..1 decides the jitter.
+pub fn judge(outcome: &Outcome, retry: &Retry, tried: u32, now: Timestamp, roll: f64) -> Verdict {
+    let (reason, retry_after) = match outcome {
+        Outcome::Answered { status: 200..=299, .. } => return Verdict::Delivered,
+        Outcome::Answered { status: 410, .. } => return Verdict::Dead("the receiver answered 410 Gone".into()),
+        Outcome::Skipped(reason) => return Verdict::Skipped(reason.clone()),
+        Outcome::Refused(fault) => return Verdict::Parked(format!("{}: {}", fault.code, fault.message)),
+        Outcome::Answered { status: status @ 300..=399, .. } => {
+            (format!("the receiver answered {status}; redirects are not followed"), None)
+        }
+        Outcome::Answered { status, retry_after } => (format!("the receiver answered {status}"), *retry_after),
+        Outcome::Unanswered(fault) => (format!("{}: {}", fault.code, fault.message), None),
+    };
+    let next = retry
+        .next_wait(tried, retry_after, roll)
+        .and_then(|wait| SignedDuration::try_from(wait).ok())
+        .and_then(|wait| now.checked_add(wait).ok());
+    match next {
+        Some(at) => Verdict::Retry(at, reason),
+        None => Verdict::Dead(format!("{reason}; that was try {tried} of {tried}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, tried: u32) -> Verdict {
+        judge(&Outcome::Answered { status, retry_after: None }, &Retry::default(), tried, Timestamp::UNIX_EPOCH, 0.5)
+    }
+
+    #[test]
+    fn every_status_has_its_verdict() {
+        assert_eq!(answered(200, 1), Verdict::Delivered);
+        assert_eq!(answered(299, 9), Verdict::Delivered);
+        assert_eq!(answered(410, 1).outcome(), "dead");
+        for status in [100, 199, 300, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503, 599] {
+            assert_eq!(answered(status, 1).outcome(), "retry", "{status}");
+            assert_eq!(answered(status, 10).outcome(), "dead", "{status}");
+        }
+    }
+
+    #[test]
+    fn the_first_retry_comes_after_five_seconds_or_when_the_receiver_asks() {
+        let at = |verdict| match verdict {
+            Verdict::Retry(at, _) => at.as_second(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(at(answered(500, 1)), 5);
+        let outcome = Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(77)) };
+        assert_eq!(at(judge(&outcome, &Retry::default(), 1, Timestamp::UNIX_EPOCH, 0.5)), 77);
+    }
+
+    #[test]
+    fn a_body_that_is_not_text_survives_json() {
+        let request =
+            Request { method: "POST".into(), url: "http://h/".into(), headers: vec![], body: vec![0xff, 0, 0x41] };
+        let json = serde_json::to_string(&request).expect("serializes");
+        assert_eq!(serde_json::from_str::<Request>(&json).expect("reads back"), request);
+    }
+}

@@ -1,0 +1,27 @@
+//! The words of hookmill and the rules that need no machine.
+//!
+//! Everything here is a value or a pure function, so that a rule is tested in microseconds and reads the same
+//! over every store. This crate never does I/O, never reads a clock and never names a backend; what the engine
+//! needs from outside is a trait in [`ports`].
+
+#![warn(clippy::exhaustive_enums)]
+
+pub mod attempt;
+pub mod delivery;
+pub mod event;
+pub mod explain;
+pub mod id;
+pub mod json;
+pub mod limits;
+pub mod matching;
+pub mod ports;
+pub mod retry;
+pub mod webhook;
+
+pub use attempt::{Attempt, Fault, Outcome, PluginRun, Request, Response, Verdict};
+pub use delivery::{DeliveryState, DeliveryStatus};
+pub use event::{Event, EventEnvelope, EventError};
+pub use explain::Explain;
+pub use id::{DeliveryId, Digest, EventId, InvalidName, PluginName, TenantId, WebhookName};
+pub use json::JsonText;
+pub use webhook::{Webhook, WebhookError};

@@ -1,0 +1,345 @@
+//! What the engine needs from outside: a clock and a store.
+//!
+//! The arrows of the house meet here. A store keeps what it is given and finds it again; it never decides when to
+//! retry or which delivery is next.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, Explain, Request, TenantId, WebhookName,
+};
+
+/// Tells the time. Tests bring their own.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Returns the current moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where a store keeps a delivery. Only the store that gave it can read it; it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryKey(pub i64);
+
+/// The right to write to a partition. An append under an older fence than the newest lease is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub u64);
+
+/// One thing to remember. A record is stored whole or not at all.
+#[derive(Debug, Clone)]
+#[allow(clippy::exhaustive_enums, reason = "a store must know every record")]
+pub enum Record {
+    /// An event and the deliveries that it owes, in one.
+    Event(NewEvent),
+    /// An attempt and where it leaves its delivery.
+    Attempt(NewAttempt),
+    /// A delivery that is to be sent again although it was settled.
+    Reopen(Reopen),
+}
+
+/// An event to record.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// The event.
+    pub event: Arc<Event>,
+    /// Tells a repeat from another event with the same id; see [`Event::content_digest`].
+    pub content: Digest,
+    /// The webhooks that matched, each with the delivery that it owes; all pending and due at once.
+    pub deliveries: Vec<(WebhookName, DeliveryId)>,
+    /// When it was taken in.
+    pub received_at: Timestamp,
+}
+
+/// An attempt to record.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// The delivery that was tried.
+    pub delivery: DeliveryKey,
+    /// What happened. Its request is given only where it was rendered anew; a retry that sent the kept request
+    /// leaves it out, and the store shows the kept one.
+    pub attempt: Attempt,
+    /// Where the delivery stands now.
+    pub status: DeliveryStatus,
+}
+
+/// A settled delivery to be sent again.
+#[derive(Debug, Clone)]
+pub struct Reopen {
+    /// The delivery.
+    pub delivery: DeliveryKey,
+    /// Whether the kept request is dropped, so that the next try renders again.
+    pub render_again: bool,
+    /// When it is due.
+    pub due: Timestamp,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "the publisher must hear which of these it was")]
+pub enum Appended {
+    /// Stored; for an event, with the keys of its deliveries in the order given.
+    Stored(Vec<DeliveryKey>),
+    /// An event with this id is there already; nothing was stored.
+    Duplicate {
+        /// Whether it said the same.
+        same_content: bool,
+        /// The deliveries of the first one.
+        deliveries: Vec<DeliveryId>,
+    },
+}
+
+/// A pending delivery, without its bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Where it is kept.
+    pub key: DeliveryKey,
+    /// Its id.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The webhook that owes it.
+    pub webhook: WebhookName,
+    /// DocType and name of the document, which together are its lane.
+    pub doctype: String,
+    /// See `doctype`.
+    pub document: String,
+    /// Tries so far in this round; a reopened delivery begins at 0 again.
+    pub tries: u32,
+    /// When it is due.
+    pub due: Timestamp,
+}
+
+/// What is needed to try a delivery.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The event.
+    pub event: Arc<Event>,
+    /// The kept request of an earlier try.
+    pub request: Option<Arc<Request>>,
+}
+
+/// Which deliveries to find. Every field that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryQuery {
+    /// Owed by this webhook.
+    pub webhook: Option<WebhookName>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Of this event.
+    pub event_id: Option<String>,
+    /// For a document of this DocType.
+    pub doctype: Option<String>,
+    /// For the document of this name.
+    pub document: Option<String>,
+    /// Received at or after this moment.
+    pub since: Option<Timestamp>,
+    /// Received before this moment.
+    pub until: Option<Timestamp>,
+    /// Whose last answer had this status.
+    pub status: Option<u16>,
+    /// With this text in the document, or in any request, answer or error of an attempt.
+    pub text: Option<String>,
+}
+
+/// A delivery as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Where it is kept.
+    pub key: DeliveryKey,
+    /// Its id.
+    pub id: DeliveryId,
+    /// The webhook that owes it.
+    pub webhook: WebhookName,
+    /// The event.
+    pub event_id: String,
+    /// The event's DocType.
+    pub doctype: String,
+    /// What happened to the document.
+    pub doc_event: String,
+    /// The document's name.
+    pub document: String,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Attempts so far, all rounds counted.
+    pub attempts: u32,
+    /// When its event was received.
+    pub received_at: Timestamp,
+}
+
+/// A page of what was found, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows of this page; may be fewer than asked for although more pages follow.
+    pub rows: Vec<T>,
+    /// What to pass in for the next page; none on the last.
+    pub next: Option<i64>,
+}
+
+/// A delivery with all that is known of it.
+#[derive(Debug, Clone)]
+pub struct DeliveryDetail {
+    /// The row.
+    pub row: DeliveryRow,
+    /// The event.
+    pub event: Arc<Event>,
+    /// The attempts, the oldest first, each with the request that it sent.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A piece of configuration: a webhook, the versions of a plugin, a token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConfigKey {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What it is, for example `webhook`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+}
+
+/// How often a piece of configuration was written; 0 if it is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(pub u64);
+
+/// A piece of configuration with its key and revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// Its key.
+    pub key: ConfigKey,
+    /// How often it was written.
+    pub revision: Revision,
+    /// Its value: JSON.
+    pub value: String,
+}
+
+/// What may be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    /// Events received before this moment whose deliveries are all delivered, skipped or dead.
+    pub settled_before: Timestamp,
+    /// The most events that one call deletes, so that writers never wait long.
+    pub batch: usize,
+}
+
+/// Keeps events, deliveries, attempts, configuration and blobs.
+///
+/// Every implementation passes `hookmill_store::conformance`.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Writes `records`, the only way to write what happened.
+    ///
+    /// Atomic, and durable once it resolves. Several calls may share one commit. The answers stand in the order of
+    /// the records. After [`StoreErrorKind::Unavailable`] the outcome is unknown: append again with the same event id.
+    async fn append(&self, records: Vec<Record>, fence: Fence) -> Result<Vec<Appended>, StoreError>;
+
+    /// Returns pending deliveries that are due before `due_before`, in the order of their keys, from `cursor` on.
+    async fn pending(
+        &self,
+        cursor: Option<DeliveryKey>,
+        due_before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Pending>, StoreError>;
+
+    /// Returns what is needed to try each of these deliveries; none for a key that is no longer there.
+    async fn bodies(&self, keys: &[DeliveryKey]) -> Result<Vec<Option<Work>>, StoreError>;
+
+    /// Finds deliveries, the newest first. `cursor` is the `next` of the page before.
+    async fn search(
+        &self,
+        tenant: &TenantId,
+        query: &DeliveryQuery,
+        cursor: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<DeliveryRow>, StoreError>;
+
+    /// Returns one delivery with its event and attempts.
+    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
+
+    /// Returns all configuration of a kind, of every tenant, in the order of tenant and name.
+    async fn config(&self, kind: &'static str) -> Result<Vec<ConfigEntry>, StoreError>;
+
+    /// Writes a piece of configuration, or removes it with `None`, if it is still at the `expected` revision.
+    ///
+    /// Answers with the new revision; [`StoreErrorKind::Conflict`] if somebody else was quicker.
+    async fn put_config(
+        &self,
+        key: ConfigKey,
+        value: Option<String>,
+        expected: Revision,
+    ) -> Result<Revision, StoreError>;
+
+    /// Keeps bytes under their digest; keeping the same again is harmless.
+    async fn blob_put(&self, bytes: Vec<u8>) -> Result<Digest, StoreError>;
+
+    /// Returns the bytes with this digest.
+    async fn blob_get(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Takes the partition over: the fence it returns is newer than all before it.
+    async fn lease(&self, partition: u32) -> Result<Fence, StoreError>;
+
+    /// Resolves when another process may have appended; never, for a store that only one process can open.
+    async fn wake(&self);
+
+    /// Forgets what the policy allows, at most one batch; returns how many events went.
+    async fn retain(&self, policy: RetentionPolicy) -> Result<usize, StoreError>;
+}
+
+/// Why the store did not do as asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The outcome is unknown; asking again is safe.
+    Unavailable,
+    /// No room is left on the device; nothing was written.
+    Full,
+    /// Somebody else changed it first.
+    Conflict,
+    /// A newer lease exists; this writer must stop.
+    Fenced,
+    /// The file is damaged or of a kind that this version can't read.
+    Damaged,
+    /// Another process has the store open.
+    InUse,
+}
+
+/// An error of a store: what was attempted, of which kind the trouble is, and the backend's own words.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed to {attempted}: {cause}")]
+pub struct StoreError {
+    /// The kind, on which callers decide.
+    pub kind: StoreErrorKind,
+    /// What was attempted, to be read after "failed to".
+    pub attempted: &'static str,
+    /// The backend's own words.
+    pub cause: String,
+}
+
+impl Explain for StoreError {
+    fn code(&self) -> &'static str {
+        match self.kind {
+            StoreErrorKind::Unavailable => "store_unavailable",
+            StoreErrorKind::Full => "store_full",
+            StoreErrorKind::Conflict => "store_conflict",
+            StoreErrorKind::Fenced => "store_fenced",
+            StoreErrorKind::Damaged => "store_damaged",
+            StoreErrorKind::InUse => "store_in_use",
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self.kind {
+            StoreErrorKind::Unavailable => "try again; an event with the same id is stored once".into(),
+            StoreErrorKind::Full => {
+                "make room on the disk of the data directory; nothing that was acknowledged is lost".into()
+            }
+            StoreErrorKind::Conflict => "read it again and repeat the change".into(),
+            StoreErrorKind::Fenced => "another hookmill has taken over; stop this one".into(),
+            StoreErrorKind::Damaged => {
+                "keep a copy of the data directory, then try `sqlite3 hookmill.db .recover`".into()
+            }
+            StoreErrorKind::InUse => "stop the other hookmill, or give this one its own `--data` directory".into(),
+        })
+    }
+}

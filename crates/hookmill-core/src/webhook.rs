@@ -1,0 +1,369 @@
+//! A webhook: which events matter, and what request they become.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
+use crate::retry::Retry;
+use crate::{Digest, Explain, JsonText, PluginName};
+
+/// What stands in an answer in place of a secret; given back in a PUT, it keeps the stored one.
+pub const MASKED_SECRET: &str = "********";
+
+/// The user's rule, in the words of Frappe's form. Unknown fields are refused by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// The kind of document.
+    pub doctype: String,
+    /// What must happen to it; `*` for anything.
+    pub doc_event: String,
+    /// Whether it matches at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// An expression over `doc` that must be true.
+    #[serde(default)]
+    pub condition: Option<String>,
+    /// Where the request goes.
+    pub request_url: String,
+    /// Whether the URL is a template over `doc`.
+    #[serde(default)]
+    pub dynamic_url: bool,
+    /// The HTTP method.
+    #[serde(default)]
+    pub request_method: Method,
+    /// How the body is written.
+    #[serde(default)]
+    pub request_structure: Structure,
+    /// Headers that every request bears.
+    #[serde(default)]
+    pub headers: Vec<Header>,
+    /// Which fields go into the body, and under which keys.
+    #[serde(default)]
+    pub data: Vec<DataRow>,
+    /// A template over `doc` that must give JSON; used when there are no data rows.
+    #[serde(default)]
+    pub json_template: Option<String>,
+    /// The plugin that makes the request.
+    #[serde(default)]
+    pub plugin: Option<PluginUse>,
+    /// Secrets to sign with, the current one first; `whsec_` and base64, as Standard Webhooks has it.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+    /// Whose rules for spelling the body hold.
+    #[serde(default)]
+    pub profile: Profile,
+    /// When a failed delivery is tried again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// The time for one try, from connecting to the last byte of the answer.
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u32,
+    /// Whether deliveries wait for one another.
+    #[serde(default)]
+    pub ordering: Ordering,
+    /// How many requests per second the receiver may get; not offered yet, so it must be null.
+    #[serde(default)]
+    pub rate_limit: Option<serde_json::Value>,
+    /// For how long events of one document are gathered into one; not offered yet, so it must be 0.
+    #[serde(default)]
+    pub coalesce_ms: u32,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_timeout_ms() -> u32 {
+    15_000
+}
+
+/// The HTTP method of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
+pub enum Method {
+    /// The usual one.
+    #[default]
+    Post,
+    /// Replaces what is at the URL.
+    Put,
+    /// Changes a part of it.
+    Patch,
+    /// Removes it.
+    Delete,
+}
+
+impl Method {
+    /// Returns the method as HTTP spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How the body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Structure {
+    /// As JSON.
+    #[default]
+    Json,
+}
+
+/// Whose rules for spelling the body hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Profile {
+    /// Compact JSON in document order, numbers never rewritten.
+    #[default]
+    Hookmill,
+}
+
+/// Whether deliveries of one webhook wait for one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Ordering {
+    /// Each goes as soon as it can.
+    #[default]
+    None,
+    /// Those of one document go one after another; a failing one holds its own lane only.
+    Document,
+}
+
+/// A header that every request of a webhook bears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The name.
+    pub key: String,
+    /// The value.
+    pub value: String,
+}
+
+/// A row that puts a field of the document into the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRow {
+    /// The document's field.
+    pub fieldname: String,
+    /// The key under which the body has it.
+    pub key: String,
+}
+
+/// A webhook's use of a plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginUse {
+    /// The plugin.
+    pub name: PluginName,
+    /// A version to stay on; without one, the active version runs.
+    #[serde(default)]
+    pub digest: Option<Digest>,
+    /// Handed to the plugin as it is.
+    #[serde(default = "no_settings")]
+    pub settings: JsonText,
+    /// What happens to a delivery whose plugin failed.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+fn no_settings() -> JsonText {
+    JsonText::parse("{}").expect("an empty object is JSON")
+}
+
+/// What happens to a delivery whose plugin failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnError {
+    /// It waits for a person or a new version.
+    #[default]
+    Park,
+    /// It goes out as it would without the plugin.
+    SendDefault,
+    /// It is skipped.
+    Skip,
+}
+
+impl Webhook {
+    /// Parses a webhook's JSON and checks every rule that needs nothing but the webhook itself.
+    pub fn parse(json: &[u8]) -> Result<Self, WebhookError> {
+        let webhook: Self = serde_json::from_slice(json).map_err(WebhookError::Malformed)?;
+        webhook.check()?;
+        Ok(webhook)
+    }
+
+    fn check(&self) -> Result<(), WebhookError> {
+        for (field, text) in
+            [("doctype", &self.doctype), ("doc_event", &self.doc_event), ("request_url", &self.request_url)]
+        {
+            if text.trim().is_empty() {
+                return Err(WebhookError::invalid(field, "must not be empty"));
+            }
+        }
+        let texts = [
+            ("condition", self.condition.as_deref()),
+            ("request_url", Some(self.request_url.as_str())),
+            ("json_template", self.json_template.as_deref()),
+            ("plugin.settings", self.plugin.as_ref().map(|plugin| plugin.settings.as_str())),
+        ];
+        if let Some((field, _)) = texts.iter().find(|(_, text)| text.is_some_and(|text| text.len() > TEXT_BYTES_MAX)) {
+            return Err(WebhookError::invalid(field, format!("has more than {TEXT_BYTES_MAX} bytes")));
+        }
+        if self.headers.len() > ROWS_MAX || self.data.len() > ROWS_MAX {
+            return Err(WebhookError::invalid("headers and data", format!("have at most {ROWS_MAX} rows each")));
+        }
+        if self.plugin.as_ref().is_some_and(|plugin| !plugin.settings.is_object()) {
+            return Err(WebhookError::invalid("plugin.settings", "must be a JSON object"));
+        }
+        if let Some(fault) = self.retry.fault() {
+            return Err(WebhookError::invalid("retry", fault));
+        }
+        if !TIMEOUT_MS.contains(&self.timeout_ms) {
+            return Err(WebhookError::invalid(
+                "timeout_ms",
+                format!("must be {} to {}", TIMEOUT_MS.start(), TIMEOUT_MS.end()),
+            ));
+        }
+        if self.rate_limit.is_some() {
+            return Err(WebhookError::NotOffered { field: "rate_limit", instead: "null" });
+        }
+        if self.coalesce_ms != 0 {
+            return Err(WebhookError::NotOffered { field: "coalesce_ms", instead: "0" });
+        }
+        if !self.dynamic_url {
+            self.static_url()?;
+        }
+        Ok(())
+    }
+
+    fn static_url(&self) -> Result<url::Url, WebhookError> {
+        let url = url::Url::parse(self.request_url.trim())
+            .map_err(|error| WebhookError::invalid("request_url", format!("is not an absolute URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(WebhookError::invalid("request_url", "must be an http or https URL with a host"));
+        }
+        Ok(url)
+    }
+
+    /// Returns the webhook as an answer may show it: secrets masked.
+    pub fn masked(&self) -> Self {
+        Self { secrets: vec![MASKED_SECRET.into(); self.secrets.len()], ..self.clone() }
+    }
+
+    /// Puts the stored secrets back where this webhook has only their mask.
+    pub fn with_secrets_of(mut self, stored: Option<&Self>) -> Result<Self, WebhookError> {
+        for (place, secret) in self.secrets.iter_mut().enumerate().filter(|(_, secret)| *secret == MASKED_SECRET) {
+            let kept = stored.and_then(|stored| stored.secrets.get(place));
+            *secret = kept
+                .ok_or_else(|| WebhookError::invalid("secrets", "holds a mask, but no secret is stored in its place"))?
+                .clone();
+        }
+        Ok(self)
+    }
+}
+
+/// Why a webhook was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebhookError {
+    /// The text is no JSON, lacks a field or has one that is unknown.
+    #[error("the webhook can't be read: {0}")]
+    Malformed(#[source] serde_json::Error),
+    /// A field breaks its rule.
+    #[error("`{field}` {rule}")]
+    Invalid {
+        /// The field at fault.
+        field: String,
+        /// What it must be, or what is wrong with it.
+        rule: String,
+    },
+    /// The contract has the field, but this version does nothing with it.
+    #[error("`{field}` is not offered yet")]
+    NotOffered {
+        /// The field.
+        field: &'static str,
+        /// The one value that is taken.
+        instead: &'static str,
+    },
+}
+
+impl WebhookError {
+    /// Says that `field` breaks `rule`, which reads on after the field's name.
+    pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), rule: rule.into() }
+    }
+}
+
+impl Explain for WebhookError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(error) if error.to_string().starts_with("unknown field") => "webhook_unknown_field",
+            Self::Malformed(_) => "webhook_malformed",
+            Self::Invalid { .. } => "webhook_invalid",
+            Self::NotOffered { .. } => "webhook_not_offered",
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Malformed(_) => Some(
+                "a webhook needs doctype, doc_event and request_url; `hookmill webhook apply --help` shows them all"
+                    .into(),
+            ),
+            Self::Invalid { .. } => None,
+            Self::NotOffered { field, instead } => Some(format!("leave `{field}` out or set it to {instead}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<Webhook, &'static str> {
+        Webhook::parse(json.as_bytes()).map_err(|error| error.code())
+    }
+
+    const LEAST: &str = r#"{"doctype":"Note","doc_event":"on_update","request_url":"https://example.com/in"}"#;
+
+    #[test]
+    fn three_fields_are_enough() {
+        let webhook = parse(LEAST).expect("taken");
+        assert!(webhook.enabled);
+        assert_eq!((webhook.timeout_ms, webhook.request_method.as_str()), (15_000, "POST"));
+    }
+
+    #[test]
+    fn each_fault_has_its_code() {
+        let with = |extra: &str| parse(&format!("{},{extra}}}", LEAST.trim_end_matches('}'))).map(drop);
+        assert_eq!(with(r#""colour":"red""#), Err("webhook_unknown_field"));
+        assert_eq!(with(r#""timeout_ms":1"#), Err("webhook_invalid"));
+        assert_eq!(with(r#""rate_limit":{"per_second":1}"#), Err("webhook_not_offered"));
+        assert_eq!(with(r#""retry":{"schedule":[]}"#), Err("webhook_invalid"));
+        assert_eq!(with(r#""plugin":{"name":"p","settings":[]}"#), Err("webhook_invalid"));
+        assert_eq!(with(r#""retry":{"schedule":["0s","5s","5m"]}"#), Ok(()));
+        assert_eq!(parse("{}").map(drop), Err("webhook_malformed"));
+        for url in ["ftp://h/x", "mailto:a@b", "host/path", "http://", "http://[::1"] {
+            assert_eq!(parse(&LEAST.replace("https://example.com/in", url)).map(drop), Err("webhook_invalid"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_masked_secret_given_back_keeps_the_stored_one() {
+        let mut stored = parse(LEAST).expect("taken");
+        stored.secrets = vec!["whsec_one".into(), "whsec_two".into()];
+        let mut sent = stored.masked();
+        sent.secrets[0] = "whsec_new".into();
+        let merged = sent.with_secrets_of(Some(&stored)).expect("merged");
+        assert_eq!(merged.secrets, ["whsec_new", "whsec_two"]);
+        assert!(merged.masked().with_secrets_of(None).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs untrusted WebAssembly components in hookmill.

@@ -1,0 +1,1 @@
+//! The no-code half of a webhook: condition, data rows, templates.
