@@ -215,7 +215,7 @@ impl Webhook {
             ("plugin.settings", self.plugin.as_ref().map(|plugin| plugin.settings.as_str())),
         ];
         if let Some((field, _)) = texts.iter().find(|(_, text)| text.is_some_and(|text| text.len() > TEXT_BYTES_MAX)) {
-            return Err(WebhookError::invalid(field, format!("has more than {TEXT_BYTES_MAX} bytes")));
+            return Err(WebhookError::invalid(*field, format!("has more than {TEXT_BYTES_MAX} bytes")));
         }
         if self.headers.len() > ROWS_MAX || self.data.len() > ROWS_MAX {
             return Err(WebhookError::invalid("headers and data", format!("have at most {ROWS_MAX} rows each")));
