@@ -1,0 +1,129 @@
+//! From a component to native code, in a process of its own that has limits.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rlimit::Resource;
+use wasmtime::Engine;
+
+use crate::host::{Allocation, engine_config};
+use crate::inspect::LoadProblem;
+use crate::limits::PluginLimits;
+
+/// Where components are compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compiler {
+    /// In this process, without limits of time or memory: for trusted plugins, tests and command-line tools.
+    #[default]
+    InProcess,
+    /// In a child process with limits, which must call [`compile_worker`] with the arguments that follow `args`.
+    Subprocess {
+        /// The program, commonly the running one.
+        program: PathBuf,
+        /// The arguments that make it a worker.
+        args: Vec<OsString>,
+    },
+}
+
+impl Compiler {
+    /// Compiles a component that was inspected before. `scratch` is a private directory.
+    pub(crate) fn compile(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+        limits: &PluginLimits,
+        scratch: &Path,
+    ) -> Result<Vec<u8>, LoadProblem> {
+        match self {
+            Self::InProcess => engine.precompile_component(wasm).map_err(|error| compile_failed(&format!("{error:#}"))),
+            Self::Subprocess { program, args } => compile_in_child(program, args, wasm, limits, scratch),
+        }
+    }
+}
+
+fn compile_failed(cause: &str) -> LoadProblem {
+    LoadProblem::CompileFailed { cause: cause.trim().chars().take(2_000).collect() }
+}
+
+fn compile_in_child(
+    program: &Path,
+    args: &[OsString],
+    wasm: &[u8],
+    limits: &PluginLimits,
+    scratch: &Path,
+) -> Result<Vec<u8>, LoadProblem> {
+    let host = |attempted| move |error: std::io::Error| LoadProblem::Host { attempted, cause: error.to_string() };
+    let files = tempfile::tempdir_in(scratch).map_err(host("make a directory for the compiler"))?;
+    let (input, output) = (files.path().join("in.wasm"), files.path().join("out.cwasm"));
+    std::fs::write(&input, wasm).map_err(host("hand the component to the compiler"))?;
+    let cpu_secs = limits.compile_cpu_max.as_secs();
+    let result = Command::new(program)
+        .args(args)
+        .args([input.as_os_str(), output.as_os_str()])
+        .args([cpu_secs.to_string(), limits.compile_memory_max.to_string()])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(host("start the compiler"))?;
+    let errors = String::from_utf8_lossy(&result.stderr);
+    match result.status.code() {
+        Some(0) => std::fs::read(&output).map_err(host("read what the compiler made")),
+        Some(1) => Err(compile_failed(&errors)),
+        // A signal: out of CPU time (SIGXCPU, SIGKILL) or of address space (SIGABRT, SIGSEGV).
+        None => {
+            tracing::warn!(status = %result.status, errors = %errors.trim(), "the compiler was ended");
+            Err(LoadProblem::CompileLimit { cpu_secs, memory_mib: limits.compile_memory_max >> 20 })
+        }
+        Some(_) => Err(LoadProblem::Host {
+            attempted: "run the compiler",
+            cause: format!("{}: {}", result.status, errors.trim()),
+        }),
+    }
+}
+
+/// Runs as the compiler's child process; returns its exit code.
+///
+/// `args` are the four that the parent appends: input file, output file, seconds of CPU time, bytes of address space.
+/// It limits itself before it reads a byte of the component.
+pub fn compile_worker(args: &[OsString]) -> u8 {
+    match work(args) {
+        Ok(()) => 0,
+        Err(WorkerError::Component(cause)) => report(&cause, 1),
+        Err(WorkerError::Host(cause)) => report(&cause, 2),
+    }
+}
+
+fn report(cause: &str, exit_code: u8) -> u8 {
+    // Nobody is left to tell if the parent does not listen any more.
+    drop(writeln!(std::io::stderr(), "{cause}"));
+    exit_code
+}
+
+enum WorkerError {
+    Component(String),
+    Host(String),
+}
+
+fn work(args: &[OsString]) -> Result<(), WorkerError> {
+    let host = |cause: String| WorkerError::Host(cause);
+    let [input, output, cpu_secs, memory] = args else {
+        return Err(host("the compiler takes an input file, an output file, seconds and bytes".into()));
+    };
+    let number = |text: &OsString| {
+        text.to_str().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| host(format!("{text:?} is no number")))
+    };
+    let (cpu_secs, memory) = (number(cpu_secs)?, number(memory)?);
+    for (resource, limit) in [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::CORE, 0)] {
+        resource.set(limit, limit).map_err(|error| host(format!("can't limit itself: {error}")))?;
+    }
+    let wasm = std::fs::read(input).map_err(|error| host(error.to_string()))?;
+    let engine = Engine::new(&engine_config(&PluginLimits::default(), Allocation::OnDemand))
+        .map_err(|error| host(format!("{error:#}")))?;
+    let native = engine.precompile_component(&wasm).map_err(|error| WorkerError::Component(format!("{error:#}")))?;
+    std::fs::write(output, native).map_err(|error| host(error.to_string()))
+}

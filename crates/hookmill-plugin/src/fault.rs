@@ -1,0 +1,96 @@
+//! What went wrong in a guest, in the words of its author.
+
+use hookmill_core::Fault;
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::bindings::v1::hookmill::plugin::types::{Failure, Problem};
+use crate::guest::GrowthRefused;
+use crate::limits::PluginLimits;
+
+/// Makes a fault without a backtrace.
+pub(crate) fn fault(code: &str, message: impl Into<String>) -> Fault {
+    Fault { code: code.into(), message: message.into(), backtrace: None }
+}
+
+/// Explains why a call ended without an answer. `log` is what the guest wrote: a panic tells of itself there.
+pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &PluginLimits) -> Fault {
+    let panic = log.iter().rev().find_map(|line| {
+        let text = line.split_once(": ").map_or(line.as_str(), |(_, text)| text);
+        text.contains("panicked at").then_some(text)
+    });
+    let (code, message) = if let Some(refused) = error.downcast_ref::<GrowthRefused>() {
+        ("plugin_out_of_memory", refused.to_string())
+    } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        ("plugin_exit", format!("the plugin ended itself with exit code {}", exit.0))
+    } else {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => (
+                "plugin_out_of_fuel",
+                format!("the plugin used all of its {} units of fuel without an answer", limits.fuel_max),
+            ),
+            Some(Trap::StackOverflow) => ("plugin_stack_overflow", "the plugin called itself too deep".into()),
+            _ if panic.is_some() => ("plugin_panic", panic.unwrap_or_default().to_owned()),
+            Some(Trap::MemoryOutOfBounds) => (
+                "plugin_trap",
+                "the plugin reached outside of its memory; in Rust and C this may be a stack overflow".into(),
+            ),
+            Some(trap) => ("plugin_trap", trap.to_string()),
+            None => from_message(&error.root_cause().to_string()),
+        }
+    };
+    Fault { code: code.into(), message, backtrace: backtrace(error) }
+}
+
+fn from_message(message: &str) -> (&'static str, String) {
+    // The engine has no types for these two.
+    if message.contains("fuel allocated for hostcalls") {
+        ("plugin_output_too_large", "the plugin handed more data to the host at once than it may".into())
+    } else if message.contains("handle") && message.contains("limit")
+        || message.contains("resource table has no free keys")
+    {
+        ("plugin_too_many_handles", "the plugin holds more handles than it may".into())
+    } else {
+        ("plugin_trap", message.to_owned())
+    }
+}
+
+fn backtrace(error: &wasmtime::Error) -> Option<String> {
+    let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
+    let lines: Vec<String> = frames
+        .iter()
+        .flat_map(|frame| {
+            let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
+            let symbols: Vec<String> = frame
+                .symbols()
+                .iter()
+                .map(|symbol| {
+                    let name = symbol.name().map_or_else(|| name.clone(), demangled);
+                    match (symbol.file(), symbol.line()) {
+                        (Some(file), Some(line)) => format!("{name} at {file}:{line}"),
+                        _ => name,
+                    }
+                })
+                .collect();
+            if symbols.is_empty() { vec![name] } else { symbols }
+        })
+        .take(64)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// Carries a failure that the plugin itself reported.
+pub(crate) fn from_failure(failure: Failure) -> Fault {
+    let (kind, problem) = match failure {
+        Failure::BadDocument(problem) => ("plugin_bad_document", problem),
+        Failure::BadSettings(problem) => ("plugin_bad_settings", problem),
+        Failure::Other(problem) => ("plugin_failed", problem),
+    };
+    let Problem { code, message, path } = problem;
+    let place = path.map(|path| format!(" (at {path})")).unwrap_or_default();
+    fault(kind, format!("{code}: {message}{place}"))
+}

@@ -1,0 +1,359 @@
+//! What one guest instance has around it: its log, its frozen world, and the meter that stops it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hookmill_core::DeliveryId;
+use jiff::Timestamp;
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::{ResourceLimiter, StoreContextMut};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult, subscribe};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::bindings::v1;
+use crate::limits::PluginLimits;
+
+/// The data of a store: one call's surroundings.
+pub(crate) struct Guest {
+    pub(crate) log: SharedLog,
+    pub(crate) meter: MemoryMeter,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    /// Nanoseconds since 1970 at which every clock stands.
+    instant: u64,
+}
+
+impl Guest {
+    /// Makes the surroundings of one call: clocks stand at `at`, random numbers follow from `seed`.
+    pub(crate) fn new(limits: &PluginLimits, at: Timestamp, seed: &DeliveryId) -> Self {
+        let log = SharedLog::new(limits.log_bytes_max);
+        let mut rng_seed = [0; 32];
+        for (byte, seed_byte) in rng_seed.iter_mut().zip(seed.as_bytes()) {
+            *byte = *seed_byte;
+        }
+        let wasi = WasiCtx::builder()
+            .stdout(log.stream("stdout"))
+            .stderr(log.stream("stderr"))
+            .insecure_random(ChaCha8Rng::from_seed(rng_seed))
+            .insecure_random_seed(u128::from_be_bytes(*seed.as_bytes()))
+            .secure_random(ChaCha8Rng::from_seed(rng_seed))
+            .max_random_size(limits.hostcall_bytes_max as u64)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles_max);
+        let instant = u64::try_from(at.as_nanosecond()).unwrap_or(0);
+        let meter = MemoryMeter {
+            used: 0,
+            peak: 0,
+            bytes_max: limits.memory_bytes_max,
+            table_entries_max: limits.table_entries_max,
+        };
+        Self { log, meter, table, wasi, instant }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Links hookmill's own imports, and of WASI what language runtimes need to start: no sockets, no HTTP, a file system
+/// without a single directory, no arguments, no environment, and clocks that stand.
+pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasi::{cli, clocks, filesystem, random, sync};
+    v1::hookmill::plugin::log::add_to_linker::<Guest, LogData>(linker, |guest| &mut guest.log)?;
+    wasi::io::error::add_to_linker::<Guest, Io>(linker, |guest| &mut guest.table)?;
+    sync::io::poll::add_to_linker::<Guest, Io>(linker, |guest| &mut guest.table)?;
+    sync::io::streams::add_to_linker::<Guest, Io>(linker, |guest| &mut guest.table)?;
+    clocks::wall_clock::add_to_linker::<Guest, Clocks>(linker, Guest::standing_clocks)?;
+    clocks::monotonic_clock::add_to_linker::<Guest, Clocks>(linker, Guest::standing_clocks)?;
+    random::random::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
+    random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
+    random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
+    cli::environment::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::exit::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_input::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_output::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    filesystem::preopens::add_to_linker::<Guest, WasiFilesystem>(linker, Guest::filesystem)?;
+    sync::filesystem::types::add_to_linker::<Guest, WasiFilesystem>(linker, Guest::filesystem)?;
+    Ok(())
+}
+
+struct Io;
+
+impl HasData for Io {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// Clocks that stand at the event's moment.
+///
+/// WASI's own would also let a guest sleep, which fuel does not count: a subscription here is ready at once.
+struct Clocks;
+
+struct StandingClocks<'a> {
+    instant: u64,
+    table: &'a mut ResourceTable,
+}
+
+impl HasData for Clocks {
+    type Data<'a> = StandingClocks<'a>;
+}
+
+impl Guest {
+    fn standing_clocks(&mut self) -> StandingClocks<'_> {
+        StandingClocks { instant: self.instant, table: &mut self.table }
+    }
+}
+
+impl wasi::clocks::wall_clock::Host for StandingClocks<'_> {
+    fn now(&mut self) -> wasmtime::Result<wasi::clocks::wall_clock::Datetime> {
+        let span = Duration::from_nanos(self.instant);
+        Ok(wasi::clocks::wall_clock::Datetime { seconds: span.as_secs(), nanoseconds: span.subsec_nanos() })
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wasi::clocks::wall_clock::Datetime> {
+        Ok(wasi::clocks::wall_clock::Datetime { seconds: 0, nanoseconds: 1 })
+    }
+}
+
+impl wasi::clocks::monotonic_clock::Host for StandingClocks<'_> {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.instant)
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(1)
+    }
+
+    fn subscribe_instant(&mut self, _when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let ready = self.table.push(Ready)?;
+        subscribe(self.table, ready)
+    }
+
+    fn subscribe_duration(&mut self, _span: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.subscribe_instant(0)
+    }
+}
+
+struct Ready;
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Ready {
+    async fn ready(&mut self) {}
+}
+
+/// The lines that one call wrote, up to a limit of bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedLog(Arc<Mutex<Log>>);
+
+#[derive(Debug)]
+struct Log {
+    lines: Vec<String>,
+    /// What stdout and stderr wrote after their last line break.
+    unfinished: [String; 2],
+    bytes_left: usize,
+    cut: bool,
+}
+
+impl SharedLog {
+    fn new(bytes_max: usize) -> Self {
+        Self(Arc::new(Mutex::new(Log {
+            lines: vec![],
+            unfinished: Default::default(),
+            bytes_left: bytes_max,
+            cut: false,
+        })))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Log) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn stream(&self, name: &'static str) -> Printed {
+        Printed { log: self.clone(), name }
+    }
+
+    /// Takes the lines out, with a last one that says so if some were dropped.
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.with(|log| {
+            for (name, rest) in ["stdout", "stderr"].into_iter().zip(std::mem::take(&mut log.unfinished)) {
+                if !rest.is_empty() {
+                    log.lines.push(format!("{name}: {rest}"));
+                }
+            }
+            if std::mem::take(&mut log.cut) {
+                log.lines.push("(the log was cut here: it reached its limit)".into());
+            }
+            std::mem::take(&mut log.lines)
+        })
+    }
+}
+
+impl Log {
+    /// Takes as much of `text` as the limit leaves room for.
+    fn allow<'a>(&mut self, text: &'a str) -> &'a str {
+        let end = text.floor_char_boundary(self.bytes_left);
+        self.bytes_left -= end;
+        self.cut |= end < text.len();
+        text.get(..end).unwrap_or_default()
+    }
+
+    fn line(&mut self, prefix: &str, text: &str) {
+        if self.bytes_left > 0 {
+            // Each line costs its prefix too, or a flood of empty ones would be free.
+            self.bytes_left = self.bytes_left.saturating_sub(prefix.len() + 2);
+            let text = self.allow(text);
+            self.lines.push(format!("{prefix}: {text}"));
+        } else {
+            self.cut = true;
+        }
+    }
+
+    fn print(&mut self, name: &'static str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let place = usize::from(name == "stderr");
+        let Some(unfinished) = self.unfinished.get_mut(place) else { return };
+        let mut pending = std::mem::take(unfinished);
+        for piece in text.split_inclusive('\n') {
+            pending.push_str(self.allow(piece));
+            if pending.ends_with('\n') {
+                self.bytes_left = self.bytes_left.saturating_sub(name.len() + 2);
+                self.lines.push(format!("{name}: {}", pending.trim_end_matches(['\r', '\n'])));
+                pending.clear();
+            }
+        }
+        if let Some(unfinished) = self.unfinished.get_mut(place) {
+            *unfinished = pending;
+        }
+    }
+}
+
+struct LogData;
+
+impl HasData for LogData {
+    type Data<'a> = &'a mut SharedLog;
+}
+
+impl v1::hookmill::plugin::log::Host for SharedLog {
+    fn log(&mut self, level: v1::hookmill::plugin::log::Level, message: String) {
+        use v1::hookmill::plugin::log::Level;
+        let prefix = match level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        self.with(|log| log.line(prefix, &message));
+    }
+}
+
+/// A guest's stdout or stderr, which goes to its log.
+#[derive(Clone)]
+struct Printed {
+    log: SharedLog,
+    name: &'static str,
+}
+
+impl IsTerminal for Printed {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Printed {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+}
+
+impl OutputStream for Printed {
+    fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
+        self.log.with(|log| log.print(self.name, &bytes));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(64 * 1024)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Printed {
+    async fn ready(&mut self) {}
+}
+
+/// Sums the linear memories of an instance and refuses to let them grow past the limit.
+#[derive(Debug)]
+pub(crate) struct MemoryMeter {
+    used: usize,
+    peak: usize,
+    bytes_max: usize,
+    table_entries_max: usize,
+}
+
+impl MemoryMeter {
+    /// Returns the largest sum of bytes so far.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak as u64
+    }
+}
+
+/// A guest wanted more memory, or a larger table, than it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the plugin wanted {wanted} {unit}, more than the {max} that it may have")]
+pub(crate) struct GrowthRefused {
+    wanted: usize,
+    max: usize,
+    unit: &'static str,
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.used.saturating_sub(current).saturating_add(desired);
+        if wanted > self.bytes_max {
+            // An error, where WebAssembly's -1 would become a panic in the guest that says less.
+            return Err(GrowthRefused { wanted, max: self.bytes_max, unit: "bytes of memory" }.into());
+        }
+        self.used = wanted;
+        self.peak = self.peak.max(wanted);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.table_entries_max {
+            return Err(
+                GrowthRefused { wanted: desired, max: self.table_entries_max, unit: "entries of a table" }.into()
+            );
+        }
+        Ok(true)
+    }
+}
+
+/// Sets the meters of a fresh store.
+pub(crate) fn arm(mut store: StoreContextMut<'_, Guest>, limits: &PluginLimits) -> wasmtime::Result<()> {
+    store.set_fuel(limits.fuel_max)?;
+    store.set_hostcall_fuel(limits.hostcall_bytes_max);
+    store.set_max_component_handles(limits.handles_max);
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The engine that all plugins share, and the way in for a new one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hookmill_core::{DeliveryId, Event, EventId, Explain, JsonText, Request, TenantId, WebhookName};
+use jiff::Timestamp;
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
+
+use crate::bindings::v1::PluginPre;
+use crate::cache::CompiledCache;
+use crate::call::{Grants, Plugin, Transform};
+use crate::compile::Compiler;
+use crate::guest::{Guest, link};
+use crate::inspect::{LoadPluginError, LoadProblem, inspect};
+use crate::limits::PluginLimits;
+
+/// How a host for plugins is set up.
+#[derive(Debug, Clone)]
+pub struct PluginHostConfig {
+    /// A private directory for compiled components.
+    pub cache_dir: PathBuf,
+    /// The bounds of every plugin.
+    pub limits: PluginLimits,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    /// How many calls may run at the same time; it sizes the pool of instances.
+    pub concurrency: u32,
+}
+
+/// Takes plugins in and makes them ready to run.
+pub struct PluginHost {
+    engine: Engine,
+    linker: Linker<Guest>,
+    cache: CompiledCache,
+    limits: PluginLimits,
+    compiler: Compiler,
+}
+
+impl std::fmt::Debug for PluginHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginHost").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// The host for plugins can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {attempted}: {cause}")]
+pub struct HostError {
+    attempted: &'static str,
+    cause: String,
+}
+
+impl Explain for HostError {
+    fn code(&self) -> &'static str {
+        "plugin_host_failed"
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(
+            "check that the data directory can be written and that the process may reserve address space (`ulimit -v`)"
+                .into(),
+        )
+    }
+}
+
+/// Where instances get their memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Allocation {
+    /// From a pool for so many calls at a time.
+    Pooled(u32),
+    /// From the operating system, each time anew.
+    OnDemand,
+}
+
+/// Everything that decides what code is made and how it runs. The compiler's process uses the same.
+pub(crate) fn engine_config(limits: &PluginLimits, allocation: Allocation) -> Config {
+    let mut config = Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_memory64(false)
+        .concurrency_support(false)
+        .consume_fuel(true)
+        .memory_init_cow(true)
+        .memory_guaranteed_dense_image_size(32 << 20)
+        .max_wasm_stack(limits.stack_bytes_max)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .allocation_strategy(match allocation {
+            Allocation::Pooled(concurrency) => InstanceAllocationStrategy::Pooling(pool(limits, concurrency)),
+            Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
+        });
+    config
+}
+
+/// A pool that fits the big guests: a Python component has 38 core instances, a JavaScript one 11 and 3 memories.
+fn pool(limits: &PluginLimits, concurrency: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(concurrency)
+        .total_core_instances(concurrency * 64)
+        .total_memories(concurrency * 8)
+        .total_tables(concurrency * 64)
+        .total_gc_heaps(concurrency)
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(8)
+        .max_tables_per_component(64)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .max_memory_size(limits.memory_bytes_max)
+        .table_elements(limits.table_entries_max)
+        .linear_memory_keep_resident(2 << 20)
+        .table_keep_resident(64 << 10)
+        .max_unused_warm_slots(concurrency);
+    pool
+}
+
+impl PluginHost {
+    /// Sets the host up.
+    pub fn new(config: PluginHostConfig) -> Result<Self, HostError> {
+        let PluginHostConfig { cache_dir, limits, compiler, concurrency } = config;
+        let cache = CompiledCache::open(&cache_dir).map_err(|error| HostError {
+            attempted: "open the directory for compiled plugins",
+            cause: format!("{}: {error}", cache_dir.display()),
+        })?;
+        // One call more than asked for, so that an upload can be tested while all others run.
+        let engine = Engine::new(&engine_config(&limits, Allocation::Pooled(concurrency + 1))).or_else(|error| {
+            tracing::warn!(%error, "no pool for plugin instances; they are allocated on demand, which is slower");
+            Engine::new(&engine_config(&limits, Allocation::OnDemand))
+        });
+        let engine = engine
+            .map_err(|error| HostError { attempted: "start the WebAssembly engine", cause: format!("{error:#}") })?;
+        let mut linker = Linker::new(&engine);
+        link(&mut linker)
+            .map_err(|error| HostError { attempted: "link the plugin contract", cause: format!("{error:#}") })?;
+        Ok(Self { engine, linker, cache, limits, compiler })
+    }
+
+    /// Returns the bounds of every plugin.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
+    /// Takes a component in: inspects it, compiles it unless that was done before, links it and tries it out.
+    ///
+    /// Blocks for as long as compiling takes.
+    pub fn load(&self, wasm: &[u8]) -> Result<Plugin, LoadPluginError> {
+        let inspection = inspect(wasm, &self.limits)?;
+        let digest = inspection.digest;
+        if let Some(component) = self.cache.load(&self.engine, &digest) {
+            // It was tried out before it was kept.
+            return self.link(&component, inspection);
+        }
+        let native = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
+        let component = self.cache.store(&self.engine, &digest, &native).map_err(|error| LoadProblem::Host {
+            attempted: "load what the compiler made",
+            cause: format!("{error:#}"),
+        })?;
+        let plugin = self.link(&component, inspection)?;
+        try_out(&plugin)?;
+        Ok(plugin)
+    }
+
+    fn link(
+        &self,
+        component: &wasmtime::component::Component,
+        inspection: crate::Inspection,
+    ) -> Result<Plugin, LoadPluginError> {
+        let other_types = |error: wasmtime::Error| LoadProblem::OtherTypes { cause: format!("{error:#}") };
+        let pre = self.linker.instantiate_pre(component).and_then(PluginPre::new).map_err(other_types)?;
+        Ok(Plugin { pre, inspection: Arc::new(inspection), limits: self.limits })
+    }
+}
+
+/// Runs the plugin three times on a small document: it must start, and answer with the same bytes.
+///
+/// What it answers is its own affair: this document lacks nearly every field that a real one has, so a failure or even
+/// a panic says nothing. Only a component that can't be started at all is refused.
+fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
+    let tenant = TenantId::default_tenant();
+    let id = EventId::new("self-test").expect("a valid id");
+    let webhook = WebhookName::new("self-test").expect("a valid name");
+    let delivery = DeliveryId::of(&tenant, &id, &webhook);
+    let event = Event {
+        id,
+        tenant,
+        doctype: "Note".into(),
+        doc_event: "on_update".into(),
+        document: "self-test".into(),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        user: None,
+        doc: JsonText::parse(r#"{"name":"self-test","doctype":"Note"}"#).expect("valid JSON"),
+        before: None,
+        meta: std::collections::BTreeMap::default(),
+    };
+    let draft = Request { method: "POST".into(), url: "https://example.com/".into(), headers: vec![], body: vec![] };
+    let settings = JsonText::parse("{}").expect("valid JSON");
+    let input = Transform {
+        event: &event,
+        draft: &draft,
+        draft_has_body: false,
+        settings: &settings,
+        delivery: &delivery,
+        grants: Grants::default(),
+    };
+    let first = plugin.transform(&input);
+    if let Err(fault) = &first.result
+        && first.fuel == 0
+    {
+        return Err(LoadProblem::DoesNotStart(fault.clone()));
+    }
+    let same = (0..2).all(|_| plugin.transform(&input) == first);
+    if same { Ok(()) } else { Err(LoadProblem::NotDeterministic) }
+}

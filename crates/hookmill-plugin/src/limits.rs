@@ -1,0 +1,58 @@
+//! What a guest may use, each bound with its reason.
+
+use std::time::Duration;
+
+/// The bounds of loading and running one plugin. An embedder may lower them per tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PluginLimits {
+    /// Bytes of a component. The largest real ones, a Python interpreter with its library, have 18 MiB.
+    pub component_bytes_max: usize,
+    /// CPU time of compiling one component. The largest real ones take 16 s.
+    pub compile_cpu_max: Duration,
+    /// Address space of the compiling process.
+    pub compile_memory_max: u64,
+    /// Fuel of one call, about one unit an instruction: half a second of a busy machine.
+    pub fuel_max: u64,
+    /// Bytes of all linear memories of one instance together.
+    pub memory_bytes_max: usize,
+    /// Entries of one table. Function tables of real guests have some thousands.
+    pub table_entries_max: usize,
+    /// Bytes that a guest may hand to the host in one call of a host function, and so the most that the host
+    /// allocates on a guest's word.
+    pub hostcall_bytes_max: usize,
+    /// Live component-model handles, and entries of the host's resource table.
+    pub handles_max: usize,
+    /// Bytes of the body that a plugin returns.
+    pub body_bytes_max: usize,
+    /// Headers that a plugin returns.
+    pub headers_max: usize,
+    /// Bytes of all names and values of these headers together.
+    pub header_bytes_max: usize,
+    /// Bytes of log of one call; what comes after is dropped and said to be.
+    pub log_bytes_max: usize,
+    /// Bytes of stack for guest code.
+    pub stack_bytes_max: usize,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        const KIB: usize = 1024;
+        const MIB: usize = 1024 * KIB;
+        Self {
+            component_bytes_max: 32 * MIB,
+            compile_cpu_max: Duration::from_secs(60),
+            compile_memory_max: 2 * 1024 * MIB as u64,
+            fuel_max: 500_000_000,
+            memory_bytes_max: 64 * MIB,
+            table_entries_max: 100_000,
+            hostcall_bytes_max: 4 * MIB,
+            handles_max: 1_000,
+            body_bytes_max: hookmill_core::limits::BODY_BYTES_MAX,
+            headers_max: 64,
+            header_bytes_max: 16 * KIB,
+            log_bytes_max: 64 * KIB,
+            stack_bytes_max: MIB,
+        }
+    }
+}
