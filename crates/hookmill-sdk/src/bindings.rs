@@ -1,0 +1,17 @@
+//! The contract of `wit/` as Rust types, made by wit-bindgen. Plugins reach it only through [`plugin!`](crate::plugin).
+#![allow(unsafe_code, reason = "the canonical ABI passes pointers; all of it is generated")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    clippy::all,
+    reason = "generated from the contract, which is documented"
+)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "plugin",
+    pub_export_macro: true,
+    default_bindings_module: "hookmill_sdk::bindings",
+});
+
+pub use crate::guest::transform;
