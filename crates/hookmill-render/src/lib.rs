@@ -80,15 +80,16 @@ impl Renderer {
         &self.webhook
     }
 
+    /// Tells whether rendering is a matter of microseconds: no expression or template of the user's is run.
+    pub fn is_cheap(&self) -> bool {
+        condition_of(&self.webhook).is_none() && !self.webhook.dynamic_url && self.webhook.json_template.is_none()
+    }
+
     /// Renders `event`.
     pub fn render(&self, event: &Event) -> Result<Rendered, RenderError> {
         let webhook = &*self.webhook;
         let condition = condition_of(webhook);
-        let names = if condition.is_some() || webhook.dynamic_url || webhook.json_template.is_some() {
-            names(event)?
-        } else {
-            Value::UNDEFINED
-        };
+        let names = if self.is_cheap() { Value::UNDEFINED } else { names(event)? };
         if let Some(condition) = condition
             && !self.holds(condition, &names)?
         {

@@ -1,1 +1,42 @@
 //! The embeddable webhook engine.
+//!
+//! [`Engine::start`] opens a data directory; [`Engine::publish`] takes an event in and answers once it is durable;
+//! from there on the engine matches, renders, transforms, signs, sends and retries until the receiver has it.
+//! [`Engine::shutdown`] lets what is under way finish. The server is one more user of this same interface.
+//!
+//! This crate knows nothing of serving HTTP and nothing of command lines.
+
+mod assemble;
+mod clock;
+mod config;
+mod deliver;
+mod deliveries;
+mod engine;
+mod error;
+mod feed;
+mod guests;
+mod housekeeping;
+mod plugins;
+mod prepare;
+mod preview;
+mod publish;
+mod scheduler;
+mod watch;
+mod webhooks;
+
+pub use clock::SystemClock;
+pub use config::EngineConfig;
+pub use deliveries::{RedeliverMode, RedeliverReport};
+pub use engine::{Engine, ShutdownReport};
+pub use error::{EngineError, StartError};
+pub use feed::Settled;
+pub use plugins::{PluginInfo, PluginVersion, ReloadFailure, Source};
+pub use preview::Preview;
+pub use publish::Published;
+pub use webhooks::StoredWebhook;
+
+pub use hookmill_core as core;
+pub use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page};
+pub use hookmill_core::{EventEnvelope, Explain, TenantId, Webhook, WebhookName};
+pub use hookmill_delivery as delivery;
+pub use hookmill_plugin as plugin;

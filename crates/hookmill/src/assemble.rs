@@ -1,0 +1,109 @@
+//! How an engine is put together, and takes up what an earlier run left.
+
+use std::sync::{Arc, Mutex};
+
+use hookmill_core::ports::{Clock, DeliveryKey, Store};
+use hookmill_delivery::{AddressPolicy, Client, ClientConfig};
+use hookmill_plugin::{PluginHost, PluginHostConfig};
+use hookmill_store::{SqliteOptions, SqliteStore};
+use jiff::Timestamp;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::SystemClock;
+use crate::engine::Inner;
+use crate::feed::FEED_LENGTH;
+use crate::guests::GuestThreads;
+use crate::plugins::Plugins;
+use crate::publish::ticket;
+use crate::scheduler::{Scheduler, SchedulerLimits};
+use crate::watch::{Seen, watch};
+use crate::webhooks::Webhooks;
+use crate::{EngineConfig, EngineError, StartError};
+
+/// An embedded store is one partition.
+const PARTITION: u32 = 0;
+
+/// Deliveries that are read at once when an engine starts.
+const RECOVERY_PAGE: usize = 10_000;
+
+/// Puts an engine together: store before rules, rules before deliveries, deliveries before anyone can publish.
+pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError> {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?);
+    let fence = store.lease(PARTITION).await?;
+    let policy = AddressPolicy::new(config.allow.iter().copied());
+    let client = Client::new(ClientConfig { policy: policy.clone() })?;
+    let webhooks = Webhooks::open(store.clone(), policy).await?;
+    let host = PluginHost::new(PluginHostConfig {
+        cache_dir: config.data_dir.join("compiled"),
+        limits: config.limits,
+        compiler: config.compiler.clone(),
+        concurrency: u32::try_from(config.guest_threads).unwrap_or(u32::MAX),
+    })?;
+    let plugins = Plugins::open(Arc::new(host), store.clone()).await.map_err(|error| match error {
+        EngineError::Store(error) => StartError::Store(error),
+        other => StartError::Watch { dir: "stored plugins".into(), cause: other.to_string() },
+    })?;
+    let scheduler = Scheduler::new(SchedulerLimits {
+        in_flight_max: config.in_flight_max,
+        in_flight_per_receiver_max: config.in_flight_per_receiver_max,
+        waiting_bytes_max: config.waiting_bytes_max,
+    });
+    let inner = Arc::new(Inner {
+        clock: Arc::new(SystemClock),
+        store,
+        fence,
+        scheduler: Mutex::new(scheduler),
+        waiting_max: config.waiting_max,
+        timer: Notify::new(),
+        webhooks,
+        plugins,
+        guests: GuestThreads::start(config.guest_threads)?,
+        client,
+        feed: broadcast::Sender::new(FEED_LENGTH),
+        tasks: TaskTracker::new(),
+        stop: CancellationToken::new(),
+        failed: CancellationToken::new(),
+    });
+    if let Some(dir) = &config.plugins_dir {
+        // Watched before it is scanned, so that a change between the two is not missed.
+        let (watcher, changes) = watch(dir)?;
+        let mut seen = Seen::default();
+        inner.scan(dir, &mut seen, true).await;
+        inner.tasks.spawn(inner.clone().keep_plugins(dir.clone(), watcher, changes, seen));
+    }
+    recover(&inner).await?;
+    inner.tasks.spawn(inner.clone().keep_time());
+    inner.tasks.spawn(inner.clone().keep_tidy(config.retention));
+    inner.pump();
+    Ok(inner)
+}
+
+/// Takes up every delivery that is not settled: step 4 of the walk, as for a fresh one.
+async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
+    let mut cursor: Option<DeliveryKey> = None;
+    let mut count = 0_usize;
+    loop {
+        let page = inner.store.pending(cursor, Timestamp::MAX, RECOVERY_PAGE).await?;
+        let now = inner.clock.now();
+        let full = page.len() == RECOVERY_PAGE;
+        cursor = page.last().map(|pending| pending.key);
+        count += page.len();
+        for pending in page {
+            let ticket = match inner.webhooks.find(&pending.tenant, &pending.webhook) {
+                Some(hook) => ticket(&hook, pending, None),
+                // Its turn comes too, and then it is parked with the reason.
+                None => crate::scheduler::Ticket { receiver: "".into(), lane: None, pending, event: None },
+            };
+            inner.scheduler().add(ticket, now);
+        }
+        if !full {
+            break;
+        }
+    }
+    if count > 0 {
+        tracing::info!(deliveries = count, "took up what an earlier run left unsettled");
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! How an engine is set up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hookmill_plugin::{Compiler, PluginLimits};
+use ipnet::IpNet;
+
+/// The settings of an engine; [`EngineConfig::new`] gives the defaults.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// Where everything is kept; made if it is missing.
+    pub data_dir: PathBuf,
+    /// A directory of `.wasm` files that is watched: a file's stem is the name of its plugin.
+    pub plugins_dir: Option<PathBuf>,
+    /// Networks that receivers may be in although they are not public.
+    pub allow: Vec<IpNet>,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    /// The bounds of every plugin.
+    pub limits: PluginLimits,
+    /// Threads that run guests.
+    pub guest_threads: usize,
+    /// Deliveries that may be under way at one time, over all receivers.
+    pub in_flight_max: usize,
+    /// Deliveries that may be under way at one time to one receiver.
+    pub in_flight_per_receiver_max: usize,
+    /// Bytes of documents that wait in memory; beyond, they are read from the store when their turn comes.
+    pub waiting_bytes_max: usize,
+    /// Deliveries that may wait in all; beyond, publishing is refused until some are settled.
+    pub waiting_max: usize,
+    /// For how long events are kept after all their deliveries were settled.
+    pub retention: Duration,
+}
+
+impl EngineConfig {
+    /// Returns the defaults for an engine that keeps its data in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            plugins_dir: None,
+            allow: vec![],
+            compiler: Compiler::default(),
+            limits: PluginLimits::default(),
+            guest_threads: std::thread::available_parallelism().map_or(2, |cores| cores.get().min(64)),
+            // A receiver that never answers holds its share for a whole timeout; many such must not hold all.
+            in_flight_max: 2_048,
+            in_flight_per_receiver_max: 64,
+            waiting_bytes_max: 64 << 20,
+            waiting_max: 1_000_000,
+            retention: Duration::from_secs(30 * 24 * 3600),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The walk of one delivery, from its turn to its verdict. Only [`Inner::deliver`] knows the order of the steps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookmill_core::ports::{NewAttempt, Record, StoreErrorKind, Work};
+use hookmill_core::{Attempt, Event, Fault, Outcome, Request, Response, attempt};
+use hookmill_delivery::request;
+use jiff::Timestamp;
+
+use crate::engine::Inner;
+use crate::feed::Settled;
+use crate::prepare::{Prepared, prepare};
+use crate::scheduler::Ticket;
+use crate::webhooks::Hook;
+
+/// What one try led to, before it is judged.
+struct Try {
+    outcome: Outcome,
+    /// The request, where it was rendered in this try.
+    rendered: Option<Request>,
+    response: Option<Response>,
+    run: Option<hookmill_core::PluginRun>,
+    fault: Option<Fault>,
+}
+
+impl Inner {
+    /// Starts everything whose turn it is.
+    pub(crate) fn pump(self: &Arc<Self>) {
+        let now = self.clock.now();
+        loop {
+            // Taken and released each time: a delivery that ends meanwhile wants it too.
+            let Some(ticket) = self.scheduler().next(now) else { break };
+            let engine = self.clone();
+            self.tasks.spawn(async move { engine.deliver(ticket).await });
+        }
+        self.timer.notify_one();
+    }
+
+    /// Tries one delivery and settles what came of it.
+    async fn deliver(self: Arc<Self>, mut ticket: Ticket) {
+        let begun = self.clock.now();
+        let Some(work) = self.work(&mut ticket).await else {
+            return self.released(&ticket, None);
+        };
+        let hook = self.webhooks.find(&ticket.pending.tenant, &ticket.pending.webhook);
+        let tried = match &hook {
+            Some(hook) => self.attempt(hook, &ticket, &work).await,
+            None => Try::refused("webhook_deleted", "the webhook was deleted before this delivery went out"),
+        };
+        ticket.pending.tries += 1;
+        let retry = hook.as_ref().map(|hook| hook.webhook().retry.clone()).unwrap_or_default();
+        let now = self.clock.now();
+        let verdict = attempt::judge(&tried.outcome, &retry, ticket.pending.tries, now, rand::random());
+        self.settle(ticket, &work.event, begun, now, tried, verdict).await;
+    }
+
+    /// Returns the event and the kept request; none if the delivery is gone.
+    async fn work(&self, ticket: &mut Ticket) -> Option<Work> {
+        // A first try of a fresh event has no kept request, and its event is at hand.
+        if let Some(event) = ticket.event.take() {
+            return Some(Work { event, request: None });
+        }
+        match self.store.bodies(&[ticket.pending.key]).await {
+            Ok(mut works) => works.pop().flatten(),
+            Err(error) => {
+                tracing::error!(delivery = %ticket.pending.id, %error, "a waiting delivery can't be read; it waits for the next start");
+                None
+            }
+        }
+    }
+
+    /// Steps 5 to 7: what is to be sent, and sending it.
+    async fn attempt(self: &Arc<Self>, hook: &Arc<Hook>, ticket: &Ticket, work: &Work) -> Try {
+        let (request, prepared) = match &work.request {
+            Some(kept) => (kept.clone(), None),
+            None => {
+                let Prepared { request, run, fault } = self.prepared(hook, ticket, &work.event).await;
+                match request {
+                    Ok(request) => (Arc::new(request), Some((run, fault))),
+                    Err(outcome) => return Try { outcome, rendered: None, response: None, run, fault },
+                }
+            }
+        };
+        let rendered = prepared.is_some().then(|| (*request).clone());
+        let (run, fault) = prepared.unwrap_or_default();
+        let now = self.clock.now();
+        match request::build(&request, &ticket.pending.id, now, &hook.secrets) {
+            Ok(outgoing) => {
+                let timeout = Duration::from_millis(hook.webhook().timeout_ms.into());
+                let sent = self.client.send(outgoing, timeout, now).await;
+                Try { outcome: sent.outcome, rendered, response: sent.response, run, fault }
+            }
+            Err(error) => Try { outcome: Outcome::Refused(error.into()), rendered, response: None, run, fault },
+        }
+    }
+
+    /// Step 5, on a guest thread where a guest or a user's expression runs.
+    pub(crate) async fn prepared(&self, hook: &Arc<Hook>, ticket: &Ticket, event: &Arc<Event>) -> Prepared {
+        self.prepared_for(hook, &ticket.pending.id, event).await
+    }
+
+    pub(crate) async fn prepared_for(
+        &self,
+        hook: &Arc<Hook>,
+        id: &hookmill_core::DeliveryId,
+        event: &Arc<Event>,
+    ) -> Prepared {
+        let plugin = match &hook.webhook().plugin {
+            None => None,
+            Some(wanted) => match self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref()).await {
+                Some(plugin) => Some(plugin),
+                None => {
+                    let version = wanted.digest.map(|digest| format!(" of version {digest}")).unwrap_or_default();
+                    return Prepared::refused(
+                        "plugin_unknown",
+                        format!("there is no plugin {:?}{version} to run", wanted.name.as_str()),
+                    );
+                }
+            },
+        };
+        if plugin.is_none() && hook.renderer.is_cheap() {
+            return prepare(hook, None, event, id);
+        }
+        let (hook, event, id) = (hook.clone(), event.clone(), *id);
+        self.guests.run(move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
+            Prepared::refused(
+                "plugin_host_panic",
+                "the host failed while it rendered the request; please report this".into(),
+            )
+        })
+    }
+
+    /// Step 9: records the attempt with its verdict, and frees the receiver for the next.
+    async fn settle(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        event: &Event,
+        begun: Timestamp,
+        now: Timestamp,
+        tried: Try,
+        verdict: attempt::Verdict,
+    ) {
+        let outcome = verdict.outcome();
+        let status = verdict.into_status();
+        let error = tried.fault.or(match tried.outcome {
+            Outcome::Unanswered(fault) | Outcome::Refused(fault) => Some(fault),
+            Outcome::Answered { .. } | Outcome::Skipped(_) => None,
+        });
+        let duration_ms = u64::try_from(now.duration_since(begun).as_millis()).unwrap_or(0);
+        let settled = Settled {
+            at: begun,
+            delivery: ticket.pending.id,
+            tenant: ticket.pending.tenant.to_string(),
+            webhook: ticket.pending.webhook.to_string(),
+            doctype: event.doctype.clone(),
+            doc_event: event.doc_event.clone(),
+            document: event.document.clone(),
+            outcome,
+            state: status.state,
+            status: tried.response.as_ref().map(|response| response.status),
+            duration_ms,
+            reason: status.reason.clone(),
+            next_attempt_at: status.next_attempt_at,
+        };
+        let again = status.next_attempt_at.map(|due| {
+            let mut again = ticket.clone();
+            again.pending.due = due;
+            again
+        });
+        let record = Record::Attempt(Box::new(NewAttempt {
+            delivery: ticket.pending.key,
+            attempt: Attempt {
+                at: begun,
+                outcome: outcome.into(),
+                request: tried.rendered,
+                response: tried.response,
+                duration_ms,
+                plugin: tried.run,
+                error,
+            },
+            status,
+        }));
+        if self.record(record).await {
+            // Nobody may be listening.
+            let _listeners = self.feed.send(settled).unwrap_or(0);
+            self.released(&ticket, again);
+        }
+    }
+
+    /// Appends one record, waiting for room on the disk for as long as it takes. False if the store is gone, which ends
+    /// the engine: what is not recorded is tried again after the next start.
+    async fn record(&self, record: Record) -> bool {
+        loop {
+            match self.store.append(vec![record.clone()], self.fence).await {
+                Ok(_) => return true,
+                Err(error) if error.kind == StoreErrorKind::Full && !self.stop.is_cancelled() => {
+                    tracing::error!(%error, "an attempt waits to be recorded");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => {
+                    self.fail(&error);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn released(self: &Arc<Self>, ticket: &Ticket, again: Option<Ticket>) {
+        let now = self.clock.now();
+        self.scheduler().done(ticket, again, now);
+        self.pump();
+    }
+}
+
+impl Try {
+    fn refused(code: &str, message: &str) -> Self {
+        let fault = Fault { code: code.into(), message: message.into(), backtrace: None };
+        Self { outcome: Outcome::Refused(fault), rendered: None, response: None, run: None, fault: None }
+    }
+}

@@ -1,0 +1,146 @@
+//! Looking at deliveries, and sending settled ones again.
+
+use std::sync::Arc;
+
+use hookmill_core::ports::{DeliveryDetail, DeliveryKey, DeliveryQuery, DeliveryRow, Page, Pending, Record, Reopen};
+use hookmill_core::{DeliveryId, DeliveryState, TenantId};
+use serde::{Deserialize, Serialize};
+
+use crate::EngineError;
+use crate::engine::Inner;
+use crate::publish::ticket;
+
+/// What is sent when a delivery is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RedeliverMode {
+    /// The very bytes that were sent before, where there are any.
+    #[default]
+    AsSent,
+    /// What the webhook and its plugin make of the event now.
+    Transform,
+}
+
+/// How many deliveries a bulk redelivery concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct RedeliverReport {
+    /// Deliveries that the filter found, those under way not counted.
+    pub matched: u64,
+    /// Of these, the ones that are sent again; 0 in a dry run.
+    pub redelivered: u64,
+    /// Deliveries that were passed over because they are under way or their webhook is gone.
+    pub passed_over: u64,
+}
+
+impl Inner {
+    pub(crate) async fn search(
+        &self,
+        tenant: &TenantId,
+        query: &DeliveryQuery,
+        cursor: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<DeliveryRow>, EngineError> {
+        Ok(self.store.search(tenant, query, cursor, limit).await?)
+    }
+
+    pub(crate) async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<DeliveryDetail, EngineError> {
+        self.store.delivery(tenant, id).await?.ok_or_else(|| EngineError::not_found("delivery", id))
+    }
+
+    /// Sends one delivery again, now.
+    pub(crate) async fn redeliver(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: DeliveryId,
+        mode: RedeliverMode,
+    ) -> Result<(), EngineError> {
+        let detail = self.delivery(tenant, id).await?;
+        self.reopen(tenant, &detail.row, mode).await?;
+        self.pump();
+        Ok(())
+    }
+
+    /// Sends all deliveries again that `query` finds.
+    pub(crate) async fn redeliver_many(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        query: &DeliveryQuery,
+        mode: RedeliverMode,
+        dry_run: bool,
+    ) -> Result<RedeliverReport, EngineError> {
+        let mut report = RedeliverReport::default();
+        let mut cursor = None;
+        loop {
+            let page = self.store.search(tenant, query, cursor, 500).await?;
+            for row in &page.rows {
+                report.matched += 1;
+                if dry_run {
+                    continue;
+                }
+                match self.reopen(tenant, row, mode).await {
+                    Ok(()) => report.redelivered += 1,
+                    Err(EngineError::Conflict { .. } | EngineError::NotFound { .. }) => report.passed_over += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            self.pump();
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn reopen(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        row: &DeliveryRow,
+        mode: RedeliverMode,
+    ) -> Result<(), EngineError> {
+        if self.stop.is_cancelled() {
+            return Err(EngineError::ShuttingDown);
+        }
+        let hook =
+            self.webhooks.find(tenant, &row.webhook).ok_or_else(|| EngineError::not_found("webhook", &row.webhook))?;
+        let now = self.clock.now();
+        let waiting = match row.status.state {
+            DeliveryState::Pending => Some(self.withdraw(row.key, row)?),
+            _ => None,
+        };
+        let reopen = Reopen { delivery: row.key, render_again: mode == RedeliverMode::Transform, due: now };
+        if let Err(error) = self.store.append(vec![Record::Reopen(reopen)], self.fence).await {
+            if let Some(ticket) = waiting {
+                self.scheduler().restore(ticket, now);
+            }
+            return Err(error.into());
+        }
+        let pending = Pending {
+            key: row.key,
+            id: row.id,
+            tenant: tenant.clone(),
+            webhook: row.webhook.clone(),
+            doctype: row.doctype.clone(),
+            document: row.document.clone(),
+            tries: 0,
+            due: now,
+        };
+        let mut scheduler = self.scheduler();
+        match waiting {
+            Some(mut ticket) => {
+                ticket.pending = pending;
+                scheduler.restore(ticket, now);
+            }
+            None => scheduler.add(ticket(&hook, pending, None), now),
+        }
+        Ok(())
+    }
+
+    /// Takes a delivery that waits for its next try out of the scheduler; one that is under way stays there.
+    fn withdraw(&self, key: DeliveryKey, row: &DeliveryRow) -> Result<crate::scheduler::Ticket, EngineError> {
+        row.status.next_attempt_at.and_then(|due| self.scheduler().withdraw(key, due)).ok_or_else(|| {
+            EngineError::Conflict { code: "delivery_under_way", what: format!("{} is under way already", row.id) }
+        })
+    }
+}

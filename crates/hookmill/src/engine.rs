@@ -1,0 +1,241 @@
+//! The engine's face: what an embedder calls.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
+use hookmill_core::{DeliveryId, Digest, EventEnvelope, PluginName, TenantId, Webhook, WebhookName};
+use hookmill_delivery::Client;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::deliveries::{RedeliverMode, RedeliverReport};
+use crate::feed::Settled;
+use crate::guests::GuestThreads;
+use crate::plugins::{PluginInfo, PluginVersion, Plugins, Source};
+use crate::preview::Preview;
+use crate::publish::Published;
+use crate::scheduler::Scheduler;
+use crate::webhooks::{StoredWebhook, Webhooks};
+use crate::{EngineConfig, EngineError, StartError};
+
+/// A running engine. Cloning is cheap; all clones are the same engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// Everything that the parts of a running engine share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) fence: Fence,
+    pub(crate) scheduler: Mutex<Scheduler>,
+    pub(crate) waiting_max: usize,
+    /// Tells the timer that the next due time may have changed.
+    pub(crate) timer: Notify,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) plugins: Plugins,
+    pub(crate) guests: GuestThreads,
+    pub(crate) client: Client,
+    pub(crate) feed: broadcast::Sender<Settled>,
+    /// Deliveries and housekeeping; shutdown waits for them.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) failed: CancellationToken,
+}
+
+/// How a shutdown went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Deliveries that were still under way when the grace period ended; the next start sends them again.
+    pub cut_off: usize,
+    /// Deliveries that wait for their turn or time; the next start takes them up.
+    pub waiting: usize,
+}
+
+impl Inner {
+    pub(crate) fn scheduler(&self) -> MutexGuard<'_, Scheduler> {
+        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the engine because its store can't be written any more.
+    pub(crate) fn fail(&self, error: &StoreError) {
+        tracing::error!(%error, "the store failed; hookmill stops, and sends what is unsettled after the next start");
+        self.scheduler().close();
+        self.failed.cancel();
+    }
+
+    pub(crate) async fn upload(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        wasm: Vec<u8>,
+        activate: bool,
+        source: Source,
+    ) -> Result<PluginVersion, EngineError> {
+        let keep = |digest: &Digest| self.webhooks.pins(digest);
+        self.plugins.upload(tenant, name, wasm, activate, source, self.clock.now(), keep).await
+    }
+}
+
+impl Engine {
+    /// Opens the data directory, takes up what an earlier run left, and starts.
+    pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
+        Ok(Self { inner: crate::assemble::start(config).await? })
+    }
+
+    /// Takes one event in; once this returns, the event is durable and its deliveries will be made.
+    pub async fn publish(&self, tenant: &TenantId, event: EventEnvelope) -> Result<Published, EngineError> {
+        self.publish_many(tenant, vec![event]).await.pop().expect("one event has one answer")
+    }
+
+    /// Takes many events in with one write; each is answered for itself, in the order given.
+    pub async fn publish_many(
+        &self,
+        tenant: &TenantId,
+        events: Vec<EventEnvelope>,
+    ) -> Vec<Result<Published, EngineError>> {
+        self.inner.publish(tenant, events).await
+    }
+
+    /// Saves a webhook under a name; answers with the stored form and whether it is new.
+    pub async fn put_webhook(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: Webhook,
+    ) -> Result<(StoredWebhook, bool), EngineError> {
+        self.inner.webhooks.put(tenant, name, webhook).await
+    }
+
+    /// Returns one webhook.
+    pub fn webhook(&self, tenant: &TenantId, name: &WebhookName) -> Result<StoredWebhook, EngineError> {
+        let hook = self.inner.webhooks.find(tenant, name).ok_or_else(|| EngineError::not_found("webhook", name))?;
+        Ok(StoredWebhook::from(&*hook))
+    }
+
+    /// Returns all webhooks of a tenant, by name.
+    pub fn webhooks(&self, tenant: &TenantId) -> Vec<StoredWebhook> {
+        self.inner.webhooks.list(tenant)
+    }
+
+    /// Removes a webhook. What it owes already and has not sent is parked when its turn comes.
+    pub async fn delete_webhook(&self, tenant: &TenantId, name: &WebhookName) -> Result<(), EngineError> {
+        self.inner.webhooks.delete(tenant, name).await
+    }
+
+    /// Says what a webhook would send for an event; sends and records nothing.
+    pub async fn preview(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        event: EventEnvelope,
+    ) -> Result<Preview, EngineError> {
+        self.inner.preview(tenant, name, event).await
+    }
+
+    /// Takes a plugin version in and, if asked, makes it the active one. A failure leaves the active one in place.
+    pub async fn upload_plugin(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        wasm: Vec<u8>,
+        activate: bool,
+    ) -> Result<PluginVersion, EngineError> {
+        self.inner.upload(tenant, name, wasm, activate, Source::Upload).await
+    }
+
+    /// Makes a known version the active one.
+    pub async fn activate_plugin(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        digest: Digest,
+    ) -> Result<(), EngineError> {
+        self.inner.plugins.activate(tenant, name, digest).await
+    }
+
+    /// Goes back to the version that was active before; answers with it.
+    pub async fn rollback_plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<Digest, EngineError> {
+        self.inner.plugins.rollback(tenant, name).await
+    }
+
+    /// Returns all plugins of a tenant, by name.
+    pub async fn plugins(&self, tenant: &TenantId) -> Vec<PluginInfo> {
+        self.inner.plugins.list(tenant).await
+    }
+
+    /// Returns one plugin.
+    pub async fn plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<PluginInfo, EngineError> {
+        self.inner.plugins.find(tenant, name).await.ok_or_else(|| EngineError::not_found("plugin", name))
+    }
+
+    /// Finds deliveries, the newest first; `cursor` is the `next` of the page before.
+    pub async fn deliveries(
+        &self,
+        tenant: &TenantId,
+        query: &DeliveryQuery,
+        cursor: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<DeliveryRow>, EngineError> {
+        self.inner.search(tenant, query, cursor, limit).await
+    }
+
+    /// Returns one delivery with its event and attempts.
+    pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<DeliveryDetail, EngineError> {
+        self.inner.delivery(tenant, id).await
+    }
+
+    /// Sends a delivery again, now; one that waits for its next try goes at once.
+    pub async fn redeliver(&self, tenant: &TenantId, id: DeliveryId, mode: RedeliverMode) -> Result<(), EngineError> {
+        self.inner.redeliver(tenant, id, mode).await
+    }
+
+    /// Sends again what `query` finds, or only counts it in a dry run.
+    pub async fn redeliver_many(
+        &self,
+        tenant: &TenantId,
+        query: &DeliveryQuery,
+        mode: RedeliverMode,
+        dry_run: bool,
+    ) -> Result<RedeliverReport, EngineError> {
+        self.inner.redeliver_many(tenant, query, mode, dry_run).await
+    }
+
+    /// Listens to attempts as they are settled. Who falls far behind misses the oldest and is told so.
+    pub fn subscribe(&self) -> broadcast::Receiver<Settled> {
+        self.inner.feed.subscribe()
+    }
+
+    /// Returns how many deliveries wait and how many are under way.
+    pub fn load(&self) -> (usize, usize) {
+        let scheduler = self.inner.scheduler();
+        (scheduler.waiting(), scheduler.in_flight())
+    }
+
+    /// Resolves if the store fails, which an engine can't survive: shut it down and end the process.
+    pub async fn failed(&self) {
+        self.inner.failed.cancelled().await;
+    }
+
+    /// Takes no more events, starts no more deliveries, and waits up to `grace` for those that are under way.
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        let inner = &self.inner;
+        inner.stop.cancel();
+        inner.scheduler().close();
+        inner.tasks.close();
+        let ended = tokio::time::timeout(grace, inner.tasks.wait()).await;
+        let (waiting, in_flight) = self.load();
+        let guests = inner.clone();
+        if ended.is_ok() {
+            // Joining blocks for as long as a guest runs, which nobody waits for any more.
+            let joined = tokio::task::spawn_blocking(move || guests.guests.stop()).await;
+            drop(joined);
+        }
+        ShutdownReport { cut_off: if ended.is_ok() { 0 } else { in_flight }, waiting }
+    }
+}

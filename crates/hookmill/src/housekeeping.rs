@@ -1,0 +1,82 @@
+//! What goes on beside deliveries: timers, retention and the watch on the plugin directory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookmill_core::ports::RetentionPolicy;
+use jiff::SignedDuration;
+use tokio::sync::mpsc;
+
+use crate::engine::Inner;
+use crate::watch::{Seen, Watcher};
+
+/// A clock that was set back must not keep a timer asleep for longer than this.
+const TIMER_MAX: Duration = Duration::from_secs(30);
+
+/// How often old events are looked for, and how many go at once, so that writers never wait long.
+const RETENTION_EVERY: Duration = Duration::from_secs(600);
+const RETENTION_BATCH: usize = 500;
+
+impl Inner {
+    /// Wakes deliveries when their time has come, until the engine stops.
+    pub(crate) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let due = self.scheduler().next_due();
+            let wait = due.map_or(TIMER_MAX, |due| {
+                let until: SignedDuration = due.duration_since(self.clock.now());
+                Duration::try_from(until).unwrap_or_default().min(TIMER_MAX)
+            });
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.timer.notified() => {}
+                () = tokio::time::sleep(wait) => self.pump(),
+            }
+        }
+    }
+
+    /// Forgets settled events when their time is over, until the engine stops.
+    pub(crate) async fn keep_tidy(self: Arc<Self>, retention: Duration) {
+        loop {
+            let before =
+                SignedDuration::try_from(retention).ok().and_then(|span| self.clock.now().checked_sub(span).ok());
+            if let Some(settled_before) = before {
+                let policy = RetentionPolicy { settled_before, batch: RETENTION_BATCH };
+                while !self.stop.is_cancelled() {
+                    match self.store.retain(policy).await {
+                        Ok(0) => break,
+                        Ok(events) => tracing::debug!(events, "old events were forgotten"),
+                        Err(error) => {
+                            tracing::warn!(%error, "old events were not forgotten");
+                            break;
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(RETENTION_EVERY) => {}
+            }
+        }
+    }
+
+    /// Takes plugin files in as they change, until the engine stops.
+    pub(crate) async fn keep_plugins(
+        self: Arc<Self>,
+        dir: PathBuf,
+        watcher: Watcher,
+        mut changes: mpsc::Receiver<()>,
+        mut seen: Seen,
+    ) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                change = changes.recv() => match change {
+                    Some(()) => self.scan(&dir, &mut seen, false).await,
+                    None => break,
+                },
+            }
+        }
+        drop(watcher);
+    }
+}

@@ -1,0 +1,60 @@
+//! From an event to the request that goes out: condition, draft, plugin. Step 5 of the walk.
+
+use hookmill_core::webhook::OnError;
+use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Request};
+use hookmill_plugin::{Decision, Grants, Plugin, Transform};
+use hookmill_render::{Rendered, with_content_type};
+
+use crate::webhooks::Hook;
+
+/// What became of an event before anything was sent.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The request or, where there is none, how the attempt ends.
+    pub(crate) request: Result<Request, Outcome>,
+    /// The plugin's run, if one ran.
+    pub(crate) run: Option<PluginRun>,
+    /// What the plugin did wrong although something else is sent in its place.
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Prepared {
+    fn ends(outcome: Outcome) -> Self {
+        Self { request: Err(outcome), run: None, fault: None }
+    }
+
+    pub(crate) fn refused(code: &str, message: String) -> Self {
+        Self::ends(Outcome::Refused(Fault { code: code.into(), message, backtrace: None }))
+    }
+}
+
+/// Renders `event` and hands it to the plugin, if the webhook has one. Blocks for as long as the guest runs.
+pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, delivery: &DeliveryId) -> Prepared {
+    let (draft, draft_has_body) = match hook.renderer.render(event) {
+        Ok(Rendered::Draft(draft, made)) => (draft, made),
+        Ok(Rendered::Skip(reason)) => return Prepared::ends(Outcome::Skipped(reason)),
+        Err(error) => return Prepared::ends(Outcome::Refused(error.into())),
+    };
+    let (Some(wanted), Some(plugin)) = (&hook.webhook().plugin, plugin) else {
+        return Prepared { request: Ok(with_content_type(draft)), run: None, fault: None };
+    };
+    let input = Transform {
+        event,
+        draft: &draft,
+        draft_has_body,
+        settings: &wanted.settings,
+        delivery,
+        grants: Grants::default(),
+    };
+    let (result, run) = plugin.transform(&input).into_run(wanted.name.clone(), plugin.digest());
+    let (request, fault) = match result {
+        Ok(Decision::Send(request)) => (Ok(request), None),
+        Ok(Decision::Skip(reason)) => (Err(Outcome::Skipped(reason)), None),
+        Err(fault) => match wanted.on_error {
+            OnError::SendDefault => (Ok(with_content_type(draft)), Some(fault)),
+            OnError::Skip => (Err(Outcome::Skipped(format!("the plugin failed: {}", fault.message))), Some(fault)),
+            _ => (Err(Outcome::Refused(fault.clone())), Some(fault)),
+        },
+    };
+    Prepared { request, run: Some(run), fault }
+}

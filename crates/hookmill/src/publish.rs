@@ -1,0 +1,136 @@
+//! Steps 1 to 4 of the walk: an event arrives, is matched, recorded and scheduled.
+
+use std::sync::Arc;
+
+use hookmill_core::ports::{Appended, NewEvent, Pending, Record};
+use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, TenantId};
+use jiff::Timestamp;
+
+use crate::EngineError;
+use crate::engine::Inner;
+use crate::scheduler::Ticket;
+use crate::webhooks::Hook;
+
+/// What became of a published event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// The event's id.
+    pub id: EventId,
+    /// The deliveries that it owes.
+    pub deliveries: Vec<DeliveryId>,
+    /// Whether it was recorded before, and nothing new was done.
+    pub duplicate: bool,
+}
+
+type Matched = Vec<(Arc<Hook>, DeliveryId)>;
+
+impl Inner {
+    /// Takes events in; each is answered for itself, in order. One that is not taken leaves the others as they are.
+    pub(crate) async fn publish(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        envelopes: Vec<EventEnvelope>,
+    ) -> Vec<Result<Published, EngineError>> {
+        let now = self.clock.now();
+        let count = envelopes.len();
+        let mut answers: Vec<Option<Result<Published, EngineError>>> = Vec::with_capacity(count);
+        let mut matched: Vec<(usize, Arc<Event>, Matched)> = Vec::with_capacity(count);
+        for (place, envelope) in envelopes.into_iter().enumerate() {
+            let event = self.admit().and_then(|()| Ok(envelope.into_event(tenant, now, new_event_id)?));
+            match event {
+                Ok(event) => {
+                    let hooks = self.webhooks.matching(&event);
+                    matched.push((place, Arc::new(event), hooks));
+                    answers.push(None);
+                }
+                Err(error) => answers.push(Some(Err(error))),
+            }
+        }
+        let records = matched.iter().map(|(_, event, hooks)| new_event(event, hooks, now)).collect();
+        if !matched.is_empty() {
+            self.record_events(records, matched, now, &mut answers).await;
+        }
+        answers.into_iter().map(|answer| answer.expect("every event was answered")).collect()
+    }
+
+    fn admit(&self) -> Result<(), EngineError> {
+        if self.stop.is_cancelled() {
+            return Err(EngineError::ShuttingDown);
+        }
+        let waiting = self.scheduler().waiting();
+        if waiting >= self.waiting_max { Err(EngineError::Overloaded { waiting }) } else { Ok(()) }
+    }
+
+    async fn record_events(
+        self: &Arc<Self>,
+        records: Vec<Record>,
+        matched: Vec<(usize, Arc<Event>, Matched)>,
+        now: Timestamp,
+        answers: &mut [Option<Result<Published, EngineError>>],
+    ) {
+        let appended = match self.store.append(records, self.fence).await {
+            Ok(appended) => appended,
+            Err(error) => {
+                for (place, ..) in matched {
+                    let copy = hookmill_core::ports::StoreError {
+                        kind: error.kind,
+                        attempted: error.attempted,
+                        cause: error.cause.clone(),
+                    };
+                    answers[place] = Some(Err(copy.into()));
+                }
+                return;
+            }
+        };
+        for ((place, event, hooks), appended) in matched.into_iter().zip(appended) {
+            answers[place] = Some(match appended {
+                Appended::Stored(keys) => {
+                    let deliveries = hooks.iter().map(|(_, id)| *id).collect();
+                    let mut scheduler = self.scheduler();
+                    for ((hook, id), key) in hooks.into_iter().zip(keys) {
+                        let pending = Pending {
+                            key,
+                            id,
+                            tenant: event.tenant.clone(),
+                            webhook: hook.name.clone(),
+                            doctype: event.doctype.clone(),
+                            document: event.document.clone(),
+                            tries: 0,
+                            due: now,
+                        };
+                        let ticket = ticket(&hook, pending, Some(event.clone()));
+                        scheduler.add(ticket, now);
+                    }
+                    Ok(Published { id: event.id.clone(), deliveries, duplicate: false })
+                }
+                Appended::Duplicate { same_content: true, deliveries } => {
+                    Ok(Published { id: event.id.clone(), deliveries, duplicate: true })
+                }
+                Appended::Duplicate { same_content: false, .. } => {
+                    Err(EngineError::EventIdTaken { id: event.id.to_string() })
+                }
+            });
+        }
+        self.pump();
+    }
+}
+
+/// Makes the ticket of a pending delivery.
+pub(crate) fn ticket(hook: &Hook, pending: Pending, event: Option<Arc<Event>>) -> Ticket {
+    Ticket { receiver: hook.receiver.clone(), lane: hook.lane(&pending.doctype, &pending.document), pending, event }
+}
+
+fn new_event(event: &Arc<Event>, hooks: &Matched, now: Timestamp) -> Record {
+    Record::Event(NewEvent {
+        event: event.clone(),
+        content: event.content_digest(),
+        deliveries: hooks.iter().map(|(hook, id)| (hook.name.clone(), *id)).collect(),
+        received_at: now,
+    })
+}
+
+/// Makes an id that sorts by time, which keeps the store's index of events compact.
+fn new_event_id() -> EventId {
+    EventId::new(format!("evt_{}", uuid::Uuid::now_v7().simple())).expect("a UUID is a valid id")
+}

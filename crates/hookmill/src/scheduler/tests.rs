@@ -1,0 +1,133 @@
+//! Turns, caps, lanes and times.
+
+use super::*;
+use hookmill_core::{DeliveryId, EventId};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+fn ticket(key: i64, receiver: &str, document: Option<&str>, due: i64) -> Ticket {
+    let tenant = TenantId::default_tenant();
+    let webhook = WebhookName::new(receiver).expect("valid");
+    let id = DeliveryId::of(&tenant, &EventId::new(key.to_string()).expect("valid"), &webhook);
+    let lane = document.map(|document| Lane {
+        tenant: tenant.clone(),
+        webhook: webhook.clone(),
+        doctype: "Note".into(),
+        document: document.into(),
+    });
+    let pending = Pending {
+        key: DeliveryKey(key),
+        id,
+        tenant,
+        webhook,
+        doctype: "Note".into(),
+        document: document.unwrap_or("").into(),
+        tries: 0,
+        due: at(due),
+    };
+    Ticket { pending, receiver: receiver.into(), lane, event: None }
+}
+
+fn scheduler(in_flight_max: usize, per_receiver: usize) -> Scheduler {
+    Scheduler::new(SchedulerLimits {
+        in_flight_max,
+        in_flight_per_receiver_max: per_receiver,
+        waiting_bytes_max: 1 << 20,
+    })
+}
+
+fn start_all(scheduler: &mut Scheduler, now: i64) -> Vec<Ticket> {
+    std::iter::from_fn(|| scheduler.next(at(now))).collect()
+}
+
+fn keys(tickets: &[Ticket]) -> Vec<i64> {
+    tickets.iter().map(|ticket| ticket.pending.key.0).collect()
+}
+
+#[test]
+fn receivers_take_turns() {
+    let mut scheduler = scheduler(100, 100);
+    for key in 0..4 {
+        scheduler.add(ticket(key, "busy", None, 0), at(0));
+    }
+    scheduler.add(ticket(9, "quiet", None, 0), at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 0)), [0, 9, 1, 2, 3]);
+}
+
+#[test]
+fn a_receiver_at_its_cap_holds_up_nobody_else() {
+    let mut scheduler = scheduler(100, 2);
+    for key in 0..5 {
+        scheduler.add(ticket(key, "slow", None, 0), at(0));
+    }
+    scheduler.add(ticket(9, "quick", None, 0), at(0));
+    let started = start_all(&mut scheduler, 0);
+    assert_eq!(keys(&started), [0, 9, 1]);
+    scheduler.done(&started[0], None, at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 0)), [2]);
+    assert_eq!((scheduler.waiting(), scheduler.in_flight()), (2, 3));
+}
+
+#[test]
+fn what_is_due_later_starts_when_its_time_has_come() {
+    let mut scheduler = scheduler(100, 100);
+    scheduler.add(ticket(1, "r", None, 20), at(0));
+    scheduler.add(ticket(2, "r", None, 10), at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 9)), [0; 0]);
+    assert_eq!(scheduler.next_due(), Some(at(10)));
+    assert_eq!(keys(&start_all(&mut scheduler, 30)), [2, 1]);
+}
+
+#[test]
+fn a_lane_keeps_its_order_through_a_retry_and_other_lanes_go_on() {
+    let mut scheduler = scheduler(100, 100);
+    scheduler.add(ticket(1, "r", Some("A"), 0), at(0));
+    scheduler.add(ticket(2, "r", Some("A"), 0), at(0));
+    scheduler.add(ticket(3, "r", Some("B"), 0), at(0));
+    let started = start_all(&mut scheduler, 0);
+    assert_eq!(keys(&started), [1, 3]);
+    scheduler.done(&started[0], Some(ticket(1, "r", Some("A"), 5)), at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 4)), [0; 0], "the head of the lane is to be tried again first");
+    let again = start_all(&mut scheduler, 5);
+    assert_eq!(keys(&again), [1]);
+    scheduler.done(&again[0], None, at(5));
+    assert_eq!(keys(&start_all(&mut scheduler, 5)), [2]);
+}
+
+#[test]
+fn everything_ends_with_nothing_left_behind() {
+    let mut scheduler = scheduler(3, 2);
+    for key in 0..50 {
+        let document = (key % 3 == 0).then_some("D");
+        scheduler.add(ticket(key, if key % 2 == 0 { "even" } else { "odd" }, document, key % 5), at(0));
+    }
+    let mut seen = Vec::new();
+    for _ in 0..50 {
+        let ticket = scheduler.next(at(10)).expect("one more");
+        scheduler.done(&ticket, None, at(10));
+        seen.push(ticket.pending.key.0);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..50).collect::<Vec<_>>());
+    assert_eq!((scheduler.waiting(), scheduler.in_flight(), scheduler.waiting_bytes), (0, 0, 0));
+    assert!(scheduler.lines.is_empty() && scheduler.lanes.is_empty() && scheduler.round.is_empty());
+}
+
+#[test]
+fn documents_beyond_the_limit_wait_without_their_text() {
+    let mut scheduler = scheduler(10, 10);
+    let envelope = format!(r#"{{"doctype":"Note","doc_event":"e","doc":{{"t":"{}"}}}}"#, "x".repeat(600_000));
+    let event = hookmill_core::EventEnvelope::parse(envelope.as_bytes())
+        .and_then(|envelope| {
+            envelope.into_event(&TenantId::default_tenant(), at(0), || EventId::new("e").expect("valid"))
+        })
+        .expect("an event");
+    let event = Arc::new(event);
+    for key in 0..3 {
+        scheduler.add(Ticket { event: Some(event.clone()), ..ticket(key, "r", None, 0) }, at(0));
+    }
+    let with_text: Vec<bool> = start_all(&mut scheduler, 0).iter().map(|ticket| ticket.event.is_some()).collect();
+    assert_eq!(with_text, [true, false, false]);
+}

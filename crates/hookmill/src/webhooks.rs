@@ -1,0 +1,247 @@
+//! The webhooks of all tenants, ready for matching; saved through the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
+use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
+use hookmill_core::webhook::Ordering;
+use hookmill_core::{DeliveryId, Event, TenantId, Webhook, WebhookError, WebhookName, matching};
+use hookmill_delivery::{AddressPolicy, SigningSecret};
+use hookmill_render::Renderer;
+use http::{HeaderName, HeaderValue};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::EngineError;
+use crate::scheduler::{Lane, Receiver};
+
+const KIND: &str = "webhook";
+
+/// A webhook with everything that was worked out when it was saved.
+#[derive(Debug)]
+pub(crate) struct Hook {
+    pub(crate) tenant: TenantId,
+    pub(crate) name: WebhookName,
+    pub(crate) renderer: Renderer,
+    pub(crate) secrets: Vec<SigningSecret>,
+    pub(crate) receiver: Receiver,
+    revision: Revision,
+}
+
+impl Hook {
+    /// Checks what concerns more than the webhook's own JSON and prepares it.
+    fn prepare(tenant: TenantId, name: WebhookName, webhook: Webhook, revision: Revision) -> Result<Self, EngineError> {
+        let secrets = webhook.secrets.iter().map(|text| SigningSecret::parse(text)).collect::<Result<_, _>>()?;
+        for header in &webhook.headers {
+            if HeaderName::from_bytes(header.key.as_bytes()).is_err() || HeaderValue::from_str(&header.value).is_err() {
+                let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
+                return Err(WebhookError::invalid("headers", rule).into());
+            }
+        }
+        let receiver = receiver_of(&tenant, &name, &webhook);
+        let renderer = Renderer::compile(Arc::new(webhook))?;
+        Ok(Self { tenant, name, renderer, secrets, receiver, revision })
+    }
+
+    pub(crate) fn webhook(&self) -> &Webhook {
+        self.renderer.webhook()
+    }
+
+    pub(crate) fn lane(&self, doctype: &str, document: &str) -> Option<Lane> {
+        match self.webhook().ordering {
+            Ordering::Document => Some(Lane {
+                tenant: self.tenant.clone(),
+                webhook: self.name.clone(),
+                doctype: doctype.to_owned(),
+                document: document.to_owned(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Returns what requests under way are counted by: the origin of the URL or, where each document has its own URL, the
+/// webhook.
+fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Receiver {
+    match Url::parse(webhook.request_url.trim()) {
+        Ok(url) if !webhook.dynamic_url => url.origin().ascii_serialization().into(),
+        _ => format!("{tenant}/{name}").into(),
+    }
+}
+
+/// A webhook as it is stored, with its secrets masked.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct StoredWebhook {
+    /// Its name.
+    pub name: WebhookName,
+    /// All its fields.
+    #[serde(flatten)]
+    pub webhook: Webhook,
+}
+
+impl From<&Hook> for StoredWebhook {
+    fn from(hook: &Hook) -> Self {
+        Self { name: hook.name.clone(), webhook: hook.webhook().masked() }
+    }
+}
+
+/// All webhooks at one moment.
+#[derive(Debug, Default, Clone)]
+struct Snapshot {
+    by_name: HashMap<(TenantId, WebhookName), Arc<Hook>>,
+    by_doctype: HashMap<(TenantId, String), Vec<Arc<Hook>>>,
+}
+
+impl Snapshot {
+    fn of(hooks: impl IntoIterator<Item = Arc<Hook>>) -> Self {
+        let mut snapshot = Self::default();
+        for hook in hooks {
+            let key = (hook.tenant.clone(), hook.webhook().doctype.clone());
+            snapshot.by_doctype.entry(key).or_default().push(hook.clone());
+            snapshot.by_name.insert((hook.tenant.clone(), hook.name.clone()), hook);
+        }
+        // The order of deliveries in an answer must not depend on a hash.
+        snapshot.by_doctype.values_mut().for_each(|hooks| hooks.sort_by(|a, b| a.name.cmp(&b.name)));
+        snapshot
+    }
+}
+
+/// The registry of webhooks. Reading takes no lock; writers follow one another.
+#[derive(Debug)]
+pub(crate) struct Webhooks {
+    snapshot: ArcSwap<Snapshot>,
+    store: Arc<dyn Store>,
+    policy: AddressPolicy,
+    writing: Mutex<()>,
+}
+
+impl Webhooks {
+    pub(crate) async fn open(store: Arc<dyn Store>, policy: AddressPolicy) -> Result<Self, StoreError> {
+        let hooks = store.config(KIND).await?.into_iter().filter_map(|entry| {
+            let name = entry.key.name.clone();
+            // What an older version took and this one does not is kept, but does not match until it is corrected.
+            from_entry(entry)
+                .inspect_err(|error| tracing::error!(webhook = name, %error, "a stored webhook can't be used"))
+                .ok()
+        });
+        let snapshot = ArcSwap::from_pointee(Snapshot::of(hooks.map(Arc::new)));
+        Ok(Self { snapshot, store, policy, writing: Mutex::new(()) })
+    }
+
+    /// Returns the webhooks that `event` concerns, each with the delivery that it owes.
+    pub(crate) fn matching(&self, event: &Event) -> Vec<(Arc<Hook>, DeliveryId)> {
+        let snapshot = self.snapshot.load();
+        let Some(hooks) = snapshot.by_doctype.get(&(event.tenant.clone(), event.doctype.clone())) else {
+            return vec![];
+        };
+        hooks
+            .iter()
+            .filter(|hook| matching::matches(hook.webhook(), event))
+            .map(|hook| (hook.clone(), DeliveryId::of(&event.tenant, &event.id, &hook.name)))
+            .collect()
+    }
+
+    pub(crate) fn find(&self, tenant: &TenantId, name: &WebhookName) -> Option<Arc<Hook>> {
+        self.snapshot.load().by_name.get(&(tenant.clone(), name.clone())).cloned()
+    }
+
+    pub(crate) fn list(&self, tenant: &TenantId) -> Vec<StoredWebhook> {
+        let snapshot = self.snapshot.load();
+        let mut hooks: Vec<_> = snapshot.by_name.values().filter(|hook| hook.tenant == *tenant).collect();
+        hooks.sort_by(|a, b| a.name.cmp(&b.name));
+        hooks.into_iter().map(|hook| StoredWebhook::from(&**hook)).collect()
+    }
+
+    /// Saves a webhook, new or changed; answers with the stored form and whether it is new.
+    pub(crate) async fn put(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: Webhook,
+    ) -> Result<(StoredWebhook, bool), EngineError> {
+        let _turn = self.writing.lock().await;
+        let stored = self.find(tenant, name);
+        let webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
+        let expected = stored.as_ref().map_or(Revision(0), |hook| hook.revision);
+        let json = serde_json::to_string(&webhook).expect("a webhook is JSON");
+        let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, expected)?;
+        if !hook.webhook().dynamic_url
+            && let Ok(url) = Url::parse(hook.webhook().request_url.trim())
+        {
+            self.policy.check_url(&url)?;
+        }
+        self.check_room(&hook)?;
+        hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
+        let answer = StoredWebhook::from(&hook);
+        let hook = Arc::new(hook);
+        let others = self
+            .snapshot
+            .load()
+            .by_name
+            .values()
+            .filter(|other| other.tenant != *tenant || other.name != *name)
+            .cloned()
+            .collect::<Vec<_>>();
+        self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook]))));
+        Ok((answer, stored.is_none()))
+    }
+
+    fn check_room(&self, hook: &Hook) -> Result<(), EngineError> {
+        let key = (hook.tenant.clone(), hook.webhook().doctype.clone());
+        let others = self
+            .snapshot
+            .load()
+            .by_doctype
+            .get(&key)
+            .map_or(0, |hooks| hooks.iter().filter(|other| other.name != hook.name).count());
+        if others < DELIVERIES_PER_EVENT_MAX {
+            return Ok(());
+        }
+        Err(EngineError::Conflict {
+            code: "too_many_webhooks",
+            what: format!(
+                "{} has {others} webhooks already, the most that one DocType may have",
+                hook.webhook().doctype
+            ),
+        })
+    }
+
+    pub(crate) async fn delete(&self, tenant: &TenantId, name: &WebhookName) -> Result<(), EngineError> {
+        let _turn = self.writing.lock().await;
+        let stored = self.find(tenant, name).ok_or_else(|| EngineError::not_found("webhook", name))?;
+        self.store.put_config(config_key(tenant, name), None, stored.revision).await?;
+        let others = self
+            .snapshot
+            .load()
+            .by_name
+            .values()
+            .filter(|other| other.tenant != *tenant || other.name != *name)
+            .cloned()
+            .collect::<Vec<_>>();
+        self.snapshot.store(Arc::new(Snapshot::of(others)));
+        Ok(())
+    }
+
+    /// Tells whether a webhook stays on this version of a plugin.
+    pub(crate) fn pins(&self, digest: &hookmill_core::Digest) -> bool {
+        let snapshot = self.snapshot.load();
+        snapshot
+            .by_name
+            .values()
+            .any(|hook| hook.webhook().plugin.as_ref().is_some_and(|plugin| plugin.digest.as_ref() == Some(digest)))
+    }
+}
+
+fn config_key(tenant: &TenantId, name: &WebhookName) -> ConfigKey {
+    ConfigKey { tenant: tenant.clone(), kind: KIND, name: name.to_string() }
+}
+
+fn from_entry(entry: ConfigEntry) -> Result<Hook, EngineError> {
+    let name = WebhookName::new(&entry.key.name)?;
+    let webhook = Webhook::parse(entry.value.as_bytes())?;
+    Hook::prepare(entry.key.tenant, name, webhook, entry.revision)
+}
