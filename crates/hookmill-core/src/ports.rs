@@ -234,7 +234,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// the records. After [`StoreErrorKind::Unavailable`] the outcome is unknown: append again with the same event id.
     async fn append(&self, records: Vec<Record>, fence: Fence) -> Result<Vec<Appended>, StoreError>;
 
-    /// Returns pending deliveries that are due before `due_before`, in the order of their keys, from `cursor` on.
+    /// Returns pending deliveries that are due before `due_before`, in the order of their keys, those after `cursor`.
     async fn pending(
         &self,
         cursor: Option<DeliveryKey>,

@@ -1,0 +1,137 @@
+//! The file: its tables, its version and the settings of a connection. Never reads or writes a record.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hookmill_core::ports::StoreErrorKind;
+use rusqlite::{Connection, OpenFlags};
+
+use super::SqliteOptions;
+use super::trouble::Trouble;
+
+/// The name of the file inside the data directory.
+pub(super) const FILE_NAME: &str = "hookmill.db";
+
+/// Marks the file as hookmill's own ("hkml"), so that `file` can tell and no other database is taken for it.
+const APPLICATION_ID: i32 = 0x686b_6d6c;
+
+/// Grows with every change of the tables.
+const SCHEMA_VERSION: i32 = 1;
+
+/// Older versions can lose a commit when a checkpoint races with a WAL reset (fixed in 3.51.3).
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// Tables are append-only with sequential keys where it matters, so that a group commit writes few pages:
+/// a delivery's key is its event's number and its place in it, so no index joins them; the attempts of a delivery
+/// are a list through `previous`, so no index gathers them; `event_index` is filled in large sorted batches; and
+/// the two partial indexes never hear of a delivery that succeeds at once.
+const TABLES: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE event (
+  seq INTEGER PRIMARY KEY,
+  tenant TEXT NOT NULL, id TEXT NOT NULL,
+  doctype TEXT NOT NULL, doc_event TEXT NOT NULL, document TEXT NOT NULL,
+  occurred_at TEXT NOT NULL,     -- RFC 3339, in the publisher's own precision
+  received_at INTEGER NOT NULL,  -- this and every other time: microseconds since 1970, UTC
+  content BLOB NOT NULL,         -- SHA-256, tells a repeat from another event with the same id
+  user TEXT, meta TEXT, doc TEXT NOT NULL, before TEXT);
+CREATE TABLE event_index (key INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)) WITHOUT ROWID;
+
+CREATE TABLE webhook_name (
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (tenant, name));
+
+CREATE TABLE delivery (
+  key INTEGER PRIMARY KEY,       -- event.seq * 65536 + place among the event's deliveries
+  webhook INTEGER NOT NULL,      -- webhook_name.id
+  state TEXT NOT NULL,
+  due INTEGER,
+  later INTEGER NOT NULL,        -- 1 once tried or set aside: then `delivery_waiting` knows it while pending
+  tries INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  last_attempt INTEGER,          -- attempt.seq
+  kept INTEGER,                  -- attempt.seq of the one whose request a retry sends again
+  last_status INTEGER,           -- of the last answer
+  reason TEXT);
+CREATE INDEX delivery_waiting ON delivery (key, due) WHERE state = 'pending' AND later = 1;
+CREATE INDEX delivery_trouble ON delivery (state, key) WHERE state = 'parked' OR state = 'dead';
+
+CREATE TABLE attempt (
+  seq INTEGER PRIMARY KEY,
+  delivery INTEGER NOT NULL,
+  previous INTEGER,              -- attempt.seq of the delivery's attempt before this
+  sent INTEGER,                  -- attempt.seq of the one that holds the request that this one sent
+  at INTEGER NOT NULL, outcome TEXT NOT NULL, duration_ms INTEGER NOT NULL,
+  request TEXT, request_body,    -- bodies are text where they are UTF-8, else blobs
+  response TEXT, response_body,
+  plugin TEXT, error TEXT);
+
+CREATE TABLE config (
+  kind TEXT NOT NULL, tenant TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,
+  PRIMARY KEY (kind, tenant, name)) WITHOUT ROWID;
+
+CREATE TABLE blob (digest BLOB PRIMARY KEY, bytes BLOB NOT NULL);
+";
+
+/// Opens the connection of the writer and brings the file to this version's tables.
+pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connection, Trouble> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        let cause = format!("SQLite {} is older than 3.51.3, which never loses a commit", rusqlite::version());
+        return Err(Trouble::new(StoreErrorKind::Unavailable, cause));
+    }
+    let mut db = Connection::open_with_flags(
+        dir.join(FILE_NAME),
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.set_prepared_statement_cache_capacity(64);
+    // The page size counts only while the file is empty.
+    db.pragma_update(None, "page_size", options.page_size)?;
+    let known = check_kind(&db)?;
+    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    db.pragma_update(None, "synchronous", "full")?;
+    // The writer checkpoints by itself, after it has answered: SQLite's own checkpoint hides a failed sync.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "journal_size_limit", 4 * options.checkpoint_bytes)?;
+    db.pragma_update(None, "cache_size", -(options.cache_bytes / 1024))?;
+    db.pragma_update(None, "temp_store", "memory")?;
+    if let Some(bytes) = options.file_bytes_max {
+        db.pragma_update_and_check(None, "max_page_count", (bytes / options.page_size).max(1), |_| Ok(()))?;
+    }
+    if !known {
+        let change = db.transaction()?;
+        change.execute_batch(TABLES)?;
+        change.pragma_update(None, "application_id", APPLICATION_ID)?;
+        change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        change.commit()?;
+    }
+    Ok(db)
+}
+
+/// Opens a connection that can't write.
+pub(super) fn open_reader(dir: &Path) -> Result<Connection, Trouble> {
+    let db = Connection::open_with_flags(
+        dir.join(FILE_NAME),
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.set_prepared_statement_cache_capacity(64);
+    db.pragma_update(None, "query_only", true)?;
+    Ok(db)
+}
+
+/// Tells whether the file has our tables; a file that is neither empty nor ours is refused.
+fn check_kind(db: &Connection) -> Result<bool, Trouble> {
+    let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let cause = match (application, version, objects) {
+        (APPLICATION_ID, SCHEMA_VERSION, 1..) => return Ok(true),
+        (0, 0, 0) => return Ok(false),
+        (APPLICATION_ID, newer, _) if newer > SCHEMA_VERSION => {
+            format!("{FILE_NAME} has version {newer}, this hookmill reads up to {SCHEMA_VERSION}; use a newer one")
+        }
+        (APPLICATION_ID, ..) => format!("{FILE_NAME} lacks its tables"),
+        _ => format!("{FILE_NAME} is a database of another program"),
+    };
+    Err(Trouble::new(StoreErrorKind::Damaged, cause))
+}

@@ -1,0 +1,43 @@
+//! What SQLite complains about, in the words of the port. Never decides whether to go on; the writer does.
+
+use hookmill_core::ports::{StoreError, StoreErrorKind};
+use rusqlite::ErrorCode;
+
+/// An error inside the store, which still knows whether the file can be trusted after it.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) kind: StoreErrorKind,
+    pub(super) cause: String,
+    /// Whether what was synced before can be in doubt, so that nothing may be acknowledged any more.
+    pub(super) fatal: bool,
+}
+
+impl Trouble {
+    pub(super) fn new(kind: StoreErrorKind, cause: impl Into<String>) -> Self {
+        Self { kind, cause: cause.into(), fatal: false }
+    }
+
+    /// Puts the trouble into the words of the port. Not consuming, because one trouble answers a whole group.
+    pub(super) fn during(&self, attempted: &'static str) -> StoreError {
+        StoreError { kind: self.kind, attempted, cause: self.cause.clone() }
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        let (kind, fatal) = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => (StoreErrorKind::Full, false),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (StoreErrorKind::Damaged, true),
+            Some(ErrorCode::SystemIoFailure) => (StoreErrorKind::Unavailable, true),
+            Some(_) => (StoreErrorKind::Unavailable, false),
+            // What SQLite handed over without complaint is not what was written.
+            None => (StoreErrorKind::Damaged, false),
+        };
+        Self { kind, cause: error.to_string(), fatal }
+    }
+}
+
+/// Complains about a value that only damage can have put there.
+pub(super) fn damaged(what: &str, cause: impl std::fmt::Display) -> Trouble {
+    Trouble::new(StoreErrorKind::Damaged, format!("{what} can't be read: {cause}"))
+}
