@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
 use crate::retry::Retry;
-use crate::{Digest, Explain, JsonText, PluginName};
+use crate::{Digest, Explain, JsonText, PluginName, WebhookName};
 
 /// What stands in an answer in place of a secret; given back in a PUT, it keeps the stored one.
 pub const MASKED_SECRET: &str = "********";
@@ -13,6 +13,9 @@ pub const MASKED_SECRET: &str = "********";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
+    /// Its name, where a file or an answer carries it along; it is kept beside the webhook, not in it.
+    #[serde(default, skip_serializing)]
+    pub name: Option<WebhookName>,
     /// The kind of document.
     pub doctype: String,
     /// What must happen to it; `*` for anything.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hookmill_core::ports::{Clock, DeliveryKey, Store};
+use hookmill_core::ports::{DeliveryKey, Store};
 use hookmill_delivery::{AddressPolicy, Client, ClientConfig};
 use hookmill_plugin::{PluginHost, PluginHostConfig};
 use hookmill_store::{SqliteOptions, SqliteStore};

@@ -149,6 +149,11 @@ impl Engine {
         self.inner.upload(tenant, name, wasm, activate, Source::Upload).await
     }
 
+    /// Returns the bounds under which plugins run.
+    pub fn plugin_limits(&self) -> &hookmill_plugin::PluginLimits {
+        self.inner.plugins.limits()
+    }
+
     /// Makes a known version the active one.
     pub async fn activate_plugin(
         &self,

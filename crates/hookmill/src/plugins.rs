@@ -149,6 +149,10 @@ impl Plugins {
         Ok(plugins)
     }
 
+    pub(crate) fn limits(&self) -> &hookmill_plugin::PluginLimits {
+        self.host.limits()
+    }
+
     /// Returns the version to run now: the one asked for, else the active one.
     pub(crate) fn pick(&self, tenant: &TenantId, name: &PluginName, digest: Option<&Digest>) -> Option<Plugin> {
         let active = self.active.load().get(&(tenant.clone(), name.clone())).cloned();

@@ -29,7 +29,7 @@ pub(crate) fn watch(dir: &Path) -> Result<(Watcher, mpsc::Receiver<()>), StartEr
     let (changed, changes) = mpsc::channel(1);
     let mut watcher = new_debouncer(DEBOUNCE, move |_event| {
         // One waiting signal is as good as two: a scan looks at every file.
-        drop(changed.try_send(()));
+        let _waiting_already = changed.try_send(()).is_err();
     })
     .map_err(|error| fault(error.to_string()))?;
     watcher.watcher().watch(dir, RecursiveMode::NonRecursive).map_err(|error| fault(error.to_string()))?;

@@ -163,6 +163,11 @@ impl Webhooks {
         name: &WebhookName,
         webhook: Webhook,
     ) -> Result<(StoredWebhook, bool), EngineError> {
+        if let Some(other) = webhook.name.as_ref().filter(|other| *other != name) {
+            return Err(
+                WebhookError::invalid("name", format!("is {other:?}, but the webhook is saved as {name:?}")).into()
+            );
+        }
         let _turn = self.writing.lock().await;
         let stored = self.find(tenant, name);
         let webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;

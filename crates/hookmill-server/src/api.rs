@@ -1,0 +1,124 @@
+//! The calls, a module for each noun.
+
+mod deliveries;
+mod events;
+mod health;
+mod plugins;
+mod tail;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts, Query, rejection::QueryRejection};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use axum::{Router, http::request::Parts};
+use bytes::Bytes;
+use hookmill::{Engine, TenantId};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::auth;
+use crate::problem::Problem;
+use crate::token::Token;
+
+/// What every call can reach.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) engine: Engine,
+    /// A single-tenant installation never sees the word.
+    pub(crate) tenant: TenantId,
+}
+
+type Answer = Result<Response, Problem>;
+
+/// All routes, those under `/v1` behind the token.
+pub(crate) fn router(engine: Engine, token: Token) -> Router {
+    let api = Api { engine, tenant: TenantId::default_tenant() };
+    let v1 = Router::new()
+        .route("/events", post(events::publish))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/{name}", put(webhooks::put).get(webhooks::show).delete(webhooks::delete))
+        .route("/webhooks/{name}/preview", post(webhooks::preview))
+        .route("/plugins", get(plugins::list))
+        .route("/plugins/{name}", put(plugins::upload).get(plugins::show))
+        .route("/plugins/{name}/activate", post(plugins::activate))
+        .route("/plugins/{name}/rollback", post(plugins::rollback))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/redeliver", post(deliveries::redeliver_many))
+        .route("/deliveries/{id}", get(deliveries::show))
+        .route("/deliveries/{id}/redeliver", post(deliveries::redeliver))
+        .route("/tail", get(tail::tail))
+        .fallback(unknown_call)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::new(token), auth::require));
+    Router::new()
+        .nest("/v1", v1)
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(unknown_call)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+async fn unknown_call() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "unknown_call", "there is no such call")
+        .help("all calls are under /v1, and /health/live and /health/ready")
+        .into_response()
+}
+
+async fn wrong_method() -> Response {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this call is made with another method")
+        .into_response()
+}
+
+/// Reads a body of at most `bytes_max` bytes.
+async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, bytes_max).await.map_err(|error| {
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            if cause.to_string().contains("length limit exceeded") {
+                return Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "body_too_large",
+                    format!("the body has more than the {bytes_max} bytes that this call takes"),
+                );
+            }
+            source = cause.source();
+        }
+        if error.to_string().contains("length limit exceeded") {
+            return Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                format!("the body has more than the {bytes_max} bytes that this call takes"),
+            );
+        }
+        Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the body did not arrive whole: {error}"))
+    })
+}
+
+/// Reads a body of JSON; an empty one counts as `{}`.
+async fn read_json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+    let bytes = read_body(body, 1 << 20).await?;
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(text).map_err(|error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "body_malformed", format!("the body can't be read: {error}"))
+    })
+}
+
+/// The query string; what it says wrong is a problem document, too.
+#[derive(Debug)]
+struct Params<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        let Query(params) =
+            query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "query_malformed", error.body_text()))?;
+        Ok(Self(params))
+    }
+}

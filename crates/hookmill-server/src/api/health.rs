@@ -1,0 +1,24 @@
+//! Whether the server lives, and whether it takes events.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use http::StatusCode;
+use serde_json::json;
+
+use super::Api;
+use crate::problem::Problem;
+
+pub(super) async fn live() -> Response {
+    Json(json!({"status": "live"})).into_response()
+}
+
+pub(super) async fn ready(State(api): State<Api>) -> Response {
+    if api.engine.failed().now_or_never().is_some() {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", "the store failed; hookmill is stopping")
+            .into_response();
+    }
+    let (waiting, under_way) = api.engine.load();
+    Json(json!({"status": "ready", "waiting": waiting, "under_way": under_way})).into_response()
+}
