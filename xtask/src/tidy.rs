@@ -59,7 +59,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         println!("tidy: {files} files keep the rules");
         return Ok(());
     }
-    bail!("{} breaches of the rules in CONTRIBUTING.md:\n  {}", wrong.len(), wrong.join("\n  "));
+    bail!("the rules in CONTRIBUTING.md are broken:\n  {}", wrong.join("\n  "));
 }
 
 /// Returns what is wrong with a file of text.
