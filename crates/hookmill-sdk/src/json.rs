@@ -73,10 +73,6 @@ fn pointer(text: &str, line: usize, column: usize) -> Option<String> {
             _ => {}
         }
     }
-    if read.last() == Some(&b'[') {
-        // The array itself was not expected: its first element is not the place.
-        steps.pop();
-    }
     let mut pointer = String::new();
     for step in steps {
         match step {
