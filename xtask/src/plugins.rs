@@ -1,7 +1,8 @@
 //! Builds the example plugins and the tests' guests into components.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -43,13 +44,32 @@ fn build_one(workspace: &Workspace, guest: &Guest, folder: &Path) -> Result<()> 
     let target = workspace.guest_target();
     let mut cargo = process::cargo();
     cargo.args(["build", "--release", "--target", TARGET, "--manifest-path"]).arg(&guest.manifest);
-    process::run(cargo.arg("--target-dir").arg(&target))?;
+    process::run(cargo.arg("--target-dir").arg(&target).env("CARGO_ENCODED_RUSTFLAGS", relative_paths(workspace)))?;
     let name = guest.file_name();
     let built = target.join(TARGET).join("release").join(&name);
     let component = fs::read(&built).with_context(|| format!("{} was not built", built.display()))?;
     let state = if put(folder, &name, &component)? { "new" } else { "unchanged" };
     println!("  {name}: {} KB, {state}", component.len().div_ceil(1000));
     Ok(())
+}
+
+/// Returns the flags that keep this machine's folders out of a component, which others may run and read.
+fn relative_paths(workspace: &Workspace) -> OsString {
+    let cargo_home =
+        std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let mut flags = OsString::new();
+    for (folder, name) in [(cargo_home, "cargo"), (Some(workspace.root.clone()), "hookmill")] {
+        let Some(folder) = folder else { continue };
+        if !flags.is_empty() {
+            // Cargo separates encoded flags by this character.
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(folder);
+        flags.push("=");
+        flags.push(name);
+    }
+    flags
 }
 
 /// Writes a file unless it already has this content; a server that watches the folder never sees half of one.
