@@ -4,6 +4,7 @@
     missing_docs,
     missing_debug_implementations,
     clippy::all,
+    clippy::exhaustive_enums,
     reason = "generated from the contract, which is documented"
 )]
 

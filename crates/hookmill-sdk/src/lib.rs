@@ -103,3 +103,6 @@ macro_rules! plugin {
         };
     };
 }
+
+#[cfg(test)]
+mod tests;
