@@ -52,7 +52,7 @@ async fn plain_file(path: &Path, events: usize, tasks: usize) {
             file.write_all(&group.iter().flat_map(|(bytes, _)| bytes).copied().collect::<Vec<_>>()).unwrap();
             file.sync_data().unwrap();
             for (_, reply) in group {
-                drop(reply.send(()));
+                reply.send(()).unwrap();
             }
         }
     });
