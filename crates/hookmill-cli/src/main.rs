@@ -17,6 +17,10 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{Args, Command};
 use crate::output::Output;
 
+/// Events become many small pieces on one thread that are freed on another, where the system's allocator is slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The hidden first argument that makes this program the compiler's child process.
 pub(crate) const COMPILE_WORKER: &str = "compile-worker";
 

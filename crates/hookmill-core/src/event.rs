@@ -132,8 +132,18 @@ fn document(field: &'static str, raw: &RawValue) -> Result<JsonText, EventError>
 
 /// Reads the document's `name`; a number gives its own text.
 fn document_name(doc: &JsonText) -> Result<String, EventError> {
-    let fields = Fields::parse(doc.as_str()).map_err(EventError::Malformed)?;
-    let name = fields.get("name").map_or("null", RawValue::get);
+    /// All other fields are only passed over.
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        name: Option<&'a RawValue>,
+    }
+    // Of a `name` that stands twice, serde takes offence; the last counts then, as everywhere.
+    let name = match serde_json::from_str::<Named<'_>>(doc.as_str()) {
+        Ok(named) => named.name,
+        Err(_) => Fields::parse(doc.as_str()).map_err(EventError::Malformed)?.get("name"),
+    };
+    let name = name.map_or("null", RawValue::get);
     Ok(match serde_json::from_str::<String>(name) {
         Ok(text) => text,
         Err(_) if name.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => name.to_owned(),

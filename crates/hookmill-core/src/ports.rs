@@ -34,7 +34,7 @@ pub enum Record {
     /// An event and the deliveries that it owes, in one.
     Event(NewEvent),
     /// An attempt and where it leaves its delivery.
-    Attempt(Box<NewAttempt>),
+    Attempt(Arc<NewAttempt>),
     /// A delivery that is to be sent again although it was settled.
     Reopen(Reopen),
 }

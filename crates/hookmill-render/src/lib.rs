@@ -30,7 +30,8 @@ pub struct Renderer {
 pub enum Rendered {
     /// Nothing is to be sent, for this reason.
     Skip(String),
-    /// This request, and whether its body was made from data rows or a template, not just taken from the document.
+    /// This request. The flag tells whether its body was made from data rows or a template; otherwise it is empty, and
+    /// [`complete`] puts the document in where no plugin makes another.
     Draft(Request, bool),
 }
 
@@ -100,12 +101,13 @@ impl Renderer {
         } else {
             webhook.request_url.trim().to_owned()
         };
-        let (body, made) = self.body(event, &names)?;
-        if body.len() > BODY_BYTES_MAX {
+        let made = self.body(event, &names)?;
+        if let Some(body) = made.as_ref().filter(|body| body.len() > BODY_BYTES_MAX) {
             let message =
                 format!("the body has {} bytes, more than the {BODY_BYTES_MAX} that a request may have", body.len());
             return Err(RenderError { code: "body_too_large", message });
         }
+        let (made, body) = (made.is_some(), made.unwrap_or_default());
         let headers = webhook.headers.iter().map(|header| (header.key.clone(), header.value.clone())).collect();
         let method = webhook.request_method.as_str().into();
         Ok(Rendered::Draft(Request { method, url, headers, body: body.into_bytes() }, made))
@@ -122,10 +124,11 @@ impl Renderer {
             })
     }
 
-    fn body(&self, event: &Event, names: &Value) -> Result<(String, bool), RenderError> {
+    /// Makes the body from rows or template, if the webhook has any.
+    fn body(&self, event: &Event, names: &Value) -> Result<Option<String>, RenderError> {
         if !self.webhook.data.is_empty() {
             let body = rows::object(&self.webhook.data, event.doc.as_str()).map_err(|error| bad_document(&error))?;
-            return Ok((body, true));
+            return Ok(Some(body));
         }
         if self.webhook.json_template.is_some() {
             let text = self.template(BODY, "json_template_failed", names)?;
@@ -133,9 +136,9 @@ impl Renderer {
                 code: "json_template_not_json",
                 message: format!("the JSON template gave what is not JSON: {error}"),
             })?;
-            return Ok((json::compact(&text).into_owned(), true));
+            return Ok(Some(json::compact(&text).into_owned()));
         }
-        Ok((event.doc.compact().into_owned(), false))
+        Ok(None)
     }
 
     fn template(&self, name: &'static str, code: &'static str, names: &Value) -> Result<String, RenderError> {
@@ -146,8 +149,12 @@ impl Renderer {
     }
 }
 
-/// Gives the request its content type where the webhook's headers have none.
-pub fn with_content_type(mut request: Request) -> Request {
+/// Makes a draft into the request that goes out without a plugin: the document is its body unless one was `made`, and
+/// it has a content type.
+pub fn complete(mut request: Request, made: bool, event: &Event) -> Request {
+    if !made {
+        request.body = event.doc.compact().into_owned().into_bytes();
+    }
     if !request.body.is_empty() && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         request.headers.insert(0, ("content-type".into(), "application/json".into()));
     }

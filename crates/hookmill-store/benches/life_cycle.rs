@@ -91,7 +91,7 @@ async fn sqlite(dir: &Path, options: SqliteOptions, events: usize, tasks: usize,
             let new = event(&format!("evt-{n}"));
             let answer = store.append(vec![Record::Event(new)], Fence(0)).await.unwrap().remove(0);
             let Appended::Stored(keys) = answer else { panic!("{answer:?}") };
-            let attempt = Record::Attempt(Box::new(attempt(keys[0])));
+            let attempt = Record::Attempt(Arc::new(attempt(keys[0])));
             store.append(vec![attempt], Fence(0)).await.unwrap();
         }
     })

@@ -193,7 +193,7 @@ impl From<NewEvent> for Recorded {
 
 impl From<NewAttempt> for Recorded {
     fn from(attempt: NewAttempt) -> Self {
-        Self(Record::Attempt(Box::new(attempt)))
+        Self(Record::Attempt(Arc::new(attempt)))
     }
 }
 

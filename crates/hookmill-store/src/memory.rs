@@ -61,7 +61,7 @@ impl State {
     fn apply(&mut self, record: Record) -> Result<Appended, StoreError> {
         match record {
             Record::Event(new) => Ok(self.event(new)),
-            Record::Attempt(new) => self.attempt(*new).map(|()| Appended::Stored(vec![])),
+            Record::Attempt(new) => self.attempt(Arc::unwrap_or_clone(new)).map(|()| Appended::Stored(vec![])),
             Record::Reopen(reopen) => self.reopen(&reopen).map(|()| Appended::Stored(vec![])),
         }
     }

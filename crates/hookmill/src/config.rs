@@ -47,7 +47,7 @@ impl EngineConfig {
             // A receiver that never answers holds its share for a whole timeout; many such must not hold all.
             in_flight_max: 2_048,
             in_flight_per_receiver_max: 64,
-            waiting_bytes_max: 64 << 20,
+            waiting_bytes_max: 256 << 20,
             waiting_max: 1_000_000,
             retention: Duration::from_secs(30 * 24 * 3600),
         }

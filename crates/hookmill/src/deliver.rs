@@ -34,7 +34,9 @@ impl Inner {
             let engine = self.clone();
             self.tasks.spawn(async move { engine.deliver(ticket).await });
         }
-        self.timer.notify_one();
+        if self.scheduler().due_moved() {
+            self.timer.notify_one();
+        }
     }
 
     /// Tries one delivery and settles what came of it.
@@ -148,7 +150,8 @@ impl Inner {
             Outcome::Answered { .. } | Outcome::Skipped(_) => None,
         });
         let duration_ms = u64::try_from(now.duration_since(begun).as_millis()).unwrap_or(0);
-        let settled = Settled {
+        // Most of the time nobody listens, and then nothing is told.
+        let settled = (self.feed.receiver_count() > 0).then(|| Settled {
             at: begun,
             delivery: ticket.pending.id,
             tenant: ticket.pending.tenant.to_string(),
@@ -162,13 +165,13 @@ impl Inner {
             duration_ms,
             reason: status.reason.clone(),
             next_attempt_at: status.next_attempt_at,
-        };
+        });
         let again = status.next_attempt_at.map(|due| {
             let mut again = ticket.clone();
             again.pending.due = due;
             again
         });
-        let record = Record::Attempt(Box::new(NewAttempt {
+        let record = Record::Attempt(Arc::new(NewAttempt {
             delivery: ticket.pending.key,
             attempt: Attempt {
                 at: begun,
@@ -182,8 +185,10 @@ impl Inner {
             status,
         }));
         if self.record(record).await {
-            // Nobody may be listening.
-            let _listeners = self.feed.send(settled).unwrap_or(0);
+            if let Some(settled) = settled {
+                // They may have gone meanwhile.
+                let _listeners = self.feed.send(settled).unwrap_or(0);
+            }
             self.released(&ticket, again);
         }
     }

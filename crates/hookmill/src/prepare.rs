@@ -3,7 +3,7 @@
 use hookmill_core::webhook::OnError;
 use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Request};
 use hookmill_plugin::{Decision, Grants, Plugin, Transform};
-use hookmill_render::{Rendered, with_content_type};
+use hookmill_render::{Rendered, complete};
 
 use crate::webhooks::Hook;
 
@@ -36,7 +36,7 @@ pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, deliv
         Err(error) => return Prepared::ends(Outcome::Refused(error.into())),
     };
     let (Some(wanted), Some(plugin)) = (&hook.webhook().plugin, plugin) else {
-        return Prepared { request: Ok(with_content_type(draft)), run: None, fault: None };
+        return Prepared { request: Ok(complete(draft, draft_has_body, event)), run: None, fault: None };
     };
     let input = Transform {
         event,
@@ -51,7 +51,7 @@ pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, deliv
         Ok(Decision::Send(request)) => (Ok(request), None),
         Ok(Decision::Skip(reason)) => (Err(Outcome::Skipped(reason)), None),
         Err(fault) => match wanted.on_error {
-            OnError::SendDefault => (Ok(with_content_type(draft)), Some(fault)),
+            OnError::SendDefault => (Ok(complete(draft, draft_has_body, event)), Some(fault)),
             OnError::Skip => (Err(Outcome::Skipped(format!("the plugin failed: {}", fault.message))), Some(fault)),
             _ => (Err(Outcome::Refused(fault.clone())), Some(fault)),
         },

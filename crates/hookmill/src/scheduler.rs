@@ -67,6 +67,8 @@ pub(crate) struct Scheduler {
     in_flight: usize,
     waiting: usize,
     waiting_bytes: usize,
+    /// The due time that the timer was last told of.
+    told_due: Option<Timestamp>,
     closed: bool,
 }
 
@@ -81,6 +83,7 @@ impl Scheduler {
             in_flight: 0,
             waiting: 0,
             waiting_bytes: 0,
+            told_due: None,
             closed: false,
         }
     }
@@ -196,6 +199,12 @@ impl Scheduler {
     /// Returns when the next delivery that waits for a time is due.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.later.keys().next().map(|(due, _)| *due)
+    }
+
+    /// Tells whether the next due time is another than when this was last asked.
+    pub(crate) fn due_moved(&mut self) -> bool {
+        let due = self.next_due();
+        std::mem::replace(&mut self.told_due, due) != due
     }
 
     /// Starts nothing any more.

@@ -90,23 +90,34 @@ impl From<&Hook> for StoredWebhook {
 }
 
 /// All webhooks at one moment.
-#[derive(Debug, Default, Clone)]
-struct Snapshot {
-    by_name: HashMap<(TenantId, WebhookName), Arc<Hook>>,
-    by_doctype: HashMap<(TenantId, String), Vec<Arc<Hook>>>,
+#[derive(Debug, Default)]
+struct Snapshot(HashMap<TenantId, TenantHooks>);
+
+/// The webhooks of one tenant, found without making a key.
+#[derive(Debug, Default)]
+struct TenantHooks {
+    by_name: HashMap<WebhookName, Arc<Hook>>,
+    by_doctype: HashMap<String, Vec<Arc<Hook>>>,
 }
 
 impl Snapshot {
     fn of(hooks: impl IntoIterator<Item = Arc<Hook>>) -> Self {
         let mut snapshot = Self::default();
         for hook in hooks {
-            let key = (hook.tenant.clone(), hook.webhook().doctype.clone());
-            snapshot.by_doctype.entry(key).or_default().push(hook.clone());
-            snapshot.by_name.insert((hook.tenant.clone(), hook.name.clone()), hook);
+            let of_tenant = snapshot.0.entry(hook.tenant.clone()).or_default();
+            of_tenant.by_doctype.entry(hook.webhook().doctype.clone()).or_default().push(hook.clone());
+            of_tenant.by_name.insert(hook.name.clone(), hook);
         }
         // The order of deliveries in an answer must not depend on a hash.
-        snapshot.by_doctype.values_mut().for_each(|hooks| hooks.sort_by(|a, b| a.name.cmp(&b.name)));
+        let by_doctype = snapshot.0.values_mut().flat_map(|of_tenant| of_tenant.by_doctype.values_mut());
+        by_doctype.for_each(|hooks| hooks.sort_by(|a, b| a.name.cmp(&b.name)));
         snapshot
+    }
+
+    /// Returns every webhook but this one.
+    fn without(&self, tenant: &TenantId, name: &WebhookName) -> Vec<Arc<Hook>> {
+        let all = self.0.values().flat_map(|of_tenant| of_tenant.by_name.values());
+        all.filter(|hook| hook.tenant != *tenant || hook.name != *name).cloned().collect()
     }
 }
 
@@ -135,7 +146,8 @@ impl Webhooks {
     /// Returns the webhooks that `event` concerns, each with the delivery that it owes.
     pub(crate) fn matching(&self, event: &Event) -> Vec<(Arc<Hook>, DeliveryId)> {
         let snapshot = self.snapshot.load();
-        let Some(hooks) = snapshot.by_doctype.get(&(event.tenant.clone(), event.doctype.clone())) else {
+        let of_tenant = snapshot.0.get(&event.tenant);
+        let Some(hooks) = of_tenant.and_then(|of_tenant| of_tenant.by_doctype.get(&event.doctype)) else {
             return vec![];
         };
         hooks
@@ -146,12 +158,13 @@ impl Webhooks {
     }
 
     pub(crate) fn find(&self, tenant: &TenantId, name: &WebhookName) -> Option<Arc<Hook>> {
-        self.snapshot.load().by_name.get(&(tenant.clone(), name.clone())).cloned()
+        self.snapshot.load().0.get(tenant)?.by_name.get(name).cloned()
     }
 
     pub(crate) fn list(&self, tenant: &TenantId) -> Vec<StoredWebhook> {
         let snapshot = self.snapshot.load();
-        let mut hooks: Vec<_> = snapshot.by_name.values().filter(|hook| hook.tenant == *tenant).collect();
+        let of_tenant = snapshot.0.get(tenant);
+        let mut hooks: Vec<_> = of_tenant.into_iter().flat_map(|of_tenant| of_tenant.by_name.values()).collect();
         hooks.sort_by(|a, b| a.name.cmp(&b.name));
         hooks.into_iter().map(|hook| StoredWebhook::from(&**hook)).collect()
     }
@@ -183,26 +196,16 @@ impl Webhooks {
         hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
         let answer = StoredWebhook::from(&hook);
         let hook = Arc::new(hook);
-        let others = self
-            .snapshot
-            .load()
-            .by_name
-            .values()
-            .filter(|other| other.tenant != *tenant || other.name != *name)
-            .cloned()
-            .collect::<Vec<_>>();
+        let others = self.snapshot.load().without(tenant, name);
         self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook]))));
         Ok((answer, stored.is_none()))
     }
 
     fn check_room(&self, hook: &Hook) -> Result<(), EngineError> {
-        let key = (hook.tenant.clone(), hook.webhook().doctype.clone());
-        let others = self
-            .snapshot
-            .load()
-            .by_doctype
-            .get(&key)
-            .map_or(0, |hooks| hooks.iter().filter(|other| other.name != hook.name).count());
+        let doctype = &hook.webhook().doctype;
+        let others = self.snapshot.load().without(&hook.tenant, &hook.name);
+        let others =
+            others.iter().filter(|other| other.tenant == hook.tenant && other.webhook().doctype == *doctype).count();
         if others < DELIVERIES_PER_EVENT_MAX {
             return Ok(());
         }
@@ -219,14 +222,7 @@ impl Webhooks {
         let _turn = self.writing.lock().await;
         let stored = self.find(tenant, name).ok_or_else(|| EngineError::not_found("webhook", name))?;
         self.store.put_config(config_key(tenant, name), None, stored.revision).await?;
-        let others = self
-            .snapshot
-            .load()
-            .by_name
-            .values()
-            .filter(|other| other.tenant != *tenant || other.name != *name)
-            .cloned()
-            .collect::<Vec<_>>();
+        let others = self.snapshot.load().without(tenant, name);
         self.snapshot.store(Arc::new(Snapshot::of(others)));
         Ok(())
     }
@@ -234,10 +230,8 @@ impl Webhooks {
     /// Tells whether a webhook stays on this version of a plugin.
     pub(crate) fn pins(&self, digest: &hookmill_core::Digest) -> bool {
         let snapshot = self.snapshot.load();
-        snapshot
-            .by_name
-            .values()
-            .any(|hook| hook.webhook().plugin.as_ref().is_some_and(|plugin| plugin.digest.as_ref() == Some(digest)))
+        let mut all = snapshot.0.values().flat_map(|of_tenant| of_tenant.by_name.values());
+        all.any(|hook| hook.webhook().plugin.as_ref().is_some_and(|plugin| plugin.digest.as_ref() == Some(digest)))
     }
 }
 

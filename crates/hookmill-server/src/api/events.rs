@@ -5,9 +5,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
-use hookmill::core::EventError;
+use hookmill::core::{DeliveryId, EventError, EventId};
 use hookmill::{EngineError, EventEnvelope, Explain as _, Published};
 use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, body: Bo
     }
     let published = api.engine.publish(&api.tenant, EventEnvelope::parse(&body)?).await?;
     let status = if published.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(published_json(&published))).into_response())
+    Ok((status, Json(Taken::one(&published))).into_response())
 }
 
 /// An event of a batch with its place: its line counted from 1, or its index counted from 0.
@@ -80,24 +81,18 @@ async fn publish_batch(api: &Api, place_name: &str, placed: Vec<Placed>) -> Answ
             Err(error) => refused.push((place, error)),
         }
     }
-    let events: Vec<Value> = taken
-        .iter()
-        .map(|(place, published)| {
-            let mut event = published_json(published);
-            event[place_name] = json!(place);
-            event
-        })
-        .collect();
+    let events: Vec<Taken<'_>> =
+        taken.iter().map(|(place, published)| Taken::at(place_name, *place, published)).collect();
     if !refused.is_empty() {
         return Err(partly_refused(place_name, refused, events));
     }
     let all_known = taken.iter().all(|(_, published)| published.duplicate);
     let status = if all_known { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(json!({"events": events}))).into_response())
+    Ok((status, Json(Batch { events })).into_response())
 }
 
 /// Names every refused event by its place, and tells which were taken.
-fn partly_refused(place_name: &str, mut refused: Vec<(usize, EngineError)>, events: Vec<Value>) -> Problem {
+fn partly_refused(place_name: &str, mut refused: Vec<(usize, EngineError)>, events: Vec<Taken<'_>>) -> Problem {
     refused.sort_by_key(|(place, _)| *place);
     let (first_place, first) = refused.first().expect("at least one event was refused");
     let status = status_of(first);
@@ -113,9 +108,35 @@ fn partly_refused(place_name: &str, mut refused: Vec<(usize, EngineError)>, even
     Problem::new(status, "events_refused", detail)
         .help("the events under `events` are recorded; correct those under `errors` and send only them again")
         .with("errors", errors)
-        .with("events", events)
+        .with("events", serde_json::to_value(events).expect("answers are JSON"))
 }
 
-fn published_json(published: &Published) -> Value {
-    json!({"id": published.id, "deliveries": published.deliveries, "duplicate": published.duplicate})
+/// What is answered for an event that was taken.
+#[derive(Debug, Serialize)]
+struct Taken<'a> {
+    id: &'a EventId,
+    deliveries: &'a [DeliveryId],
+    duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+}
+
+/// What is answered for a batch of which all was taken.
+#[derive(Debug, Serialize)]
+struct Batch<'a> {
+    events: Vec<Taken<'a>>,
+}
+
+impl<'a> Taken<'a> {
+    fn one(published: &'a Published) -> Self {
+        let Published { id, deliveries, duplicate, .. } = published;
+        Self { id, deliveries, duplicate: *duplicate, line: None, index: None }
+    }
+
+    fn at(place_name: &str, place: usize, published: &'a Published) -> Self {
+        let (line, index) = if place_name == "line" { (Some(place), None) } else { (None, Some(place)) };
+        Self { line, index, ..Self::one(published) }
+    }
 }

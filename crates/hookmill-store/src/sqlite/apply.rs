@@ -176,8 +176,8 @@ impl<'a> Apply<'a> {
     }
 
     fn attempt(&mut self, row: &AttemptRow, staged: &mut Staged) -> Result<(), Trouble> {
-        let past = self.past(row.delivery, staged)?;
-        let (attempt, status) = (&row.attempt, &row.status);
+        let past = self.past(row.new.delivery.0, staged)?;
+        let (attempt, status) = (&row.new.attempt, &row.new.status);
         let seq = staged.next.attempt;
         let kept = if attempt.request.is_some() { Some(seq) } else { past.kept };
         let at = attempt.at.as_microsecond();
@@ -185,7 +185,7 @@ impl<'a> Apply<'a> {
         let due = (status.state == DeliveryState::Pending)
             .then(|| status.next_attempt_at.map_or(at, |due| due.as_microsecond()));
         let changed = self.update_delivery.execute(params![
-            row.delivery,
+            row.new.delivery.0,
             status.state.as_str(),
             due,
             past.tries + 1,
@@ -196,13 +196,13 @@ impl<'a> Apply<'a> {
             status.reason,
         ])?;
         if changed == 0 {
-            return Err(unknown(DeliveryKey(row.delivery)));
+            return Err(unknown(DeliveryKey(row.new.delivery.0)));
         }
         staged.next.attempt += 1;
-        staged.tried.insert(row.delivery);
+        staged.tried.insert(row.new.delivery.0);
         self.insert_attempt.execute(params![
             seq,
-            row.delivery,
+            row.new.delivery.0,
             past.last_attempt,
             kept,
             at,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use hookmill_core::ports::{NewAttempt, NewEvent, Record, Reopen, StoreErrorKind};
-use hookmill_core::{Attempt, DeliveryId, DeliveryStatus, Event, EventId, JsonText, Request, Response, TenantId};
+use hookmill_core::{Attempt, DeliveryId, Event, EventId, JsonText, Request, Response, TenantId};
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,7 @@ pub(super) struct EventRow {
 
 #[derive(Debug)]
 pub(super) struct AttemptRow {
-    pub(super) delivery: i64,
-    pub(super) attempt: Attempt,
-    pub(super) status: DeliveryStatus,
+    pub(super) new: Arc<NewAttempt>,
     pub(super) request: Option<String>,
     pub(super) response: Option<String>,
     pub(super) plugin: Option<String>,
@@ -79,7 +77,7 @@ impl Row {
                 Ok((Self::Event(EventRow { key: key.cast_signed(), occurred_at, meta, new }), bytes))
             }
             Record::Attempt(new) => {
-                let NewAttempt { delivery, attempt, status } = *new;
+                let attempt = &new.attempt;
                 let request = attempt.request.as_ref().map(request_head).transpose()?;
                 let response = attempt.response.as_ref().map(response_head).transpose()?;
                 let plugin = attempt.plugin.as_ref().map(json).transpose()?;
@@ -89,7 +87,7 @@ impl Row {
                     + attempt.request.as_ref().map_or(0, |request| request.body.len())
                     + attempt.response.as_ref().map_or(0, |response| response.body.len())
                     + 100;
-                let row = AttemptRow { delivery: delivery.0, attempt, status, request, response, plugin, error };
+                let row = AttemptRow { new, request, response, plugin, error };
                 Ok((Self::Attempt(Box::new(row)), bytes))
             }
             Record::Reopen(reopen) => Ok((Self::Reopen(reopen), 100)),

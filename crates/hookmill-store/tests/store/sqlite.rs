@@ -205,7 +205,7 @@ async fn a_full_disk_acknowledges_nothing_and_is_got_over() {
             error: None,
         };
         let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };
-        let record = Record::Attempt(Box::new(NewAttempt { delivery: *key, attempt, status }));
+        let record = Record::Attempt(Arc::new(NewAttempt { delivery: *key, attempt, status }));
         subject.store.append(vec![record], Fence(0)).await.unwrap();
     }
     let policy = RetentionPolicy { settled_before: Timestamp::MAX, batch: 100 };
