@@ -204,12 +204,8 @@ fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
         delivery: &delivery,
         grants: Grants::default(),
     };
+    plugin.check_start(&event, &delivery)?;
     let first = plugin.transform(&input);
-    if let Err(fault) = &first.result
-        && first.fuel == 0
-    {
-        return Err(LoadProblem::DoesNotStart(fault.clone()));
-    }
     let same = (0..2).all(|_| plugin.transform(&input) == first);
     if same { Ok(()) } else { Err(LoadProblem::NotDeterministic) }
 }
