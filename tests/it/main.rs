@@ -1,10 +1,14 @@
 //! The whole, tested through its public faces with real parts: sockets, components, files.
 #![allow(clippy::panic, reason = "a helper that can't do its work fails the test that called it")]
 
+mod api;
+mod contract;
 mod engine;
+mod hot_reload;
 mod plugin_limits;
 mod plugin_load;
 mod stand;
+mod standard_webhooks;
 
 use std::path::{Path, PathBuf};
 

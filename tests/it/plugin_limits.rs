@@ -147,8 +147,7 @@ fn headers_are_counted_and_checked() {
 
 #[test]
 fn a_flood_of_log_is_cut_and_says_so() {
-    for settings in
-        [r#"{"do":"log_flood","count":1000,"bytes":1000}"#, r#"{"do":"log_flood","count":50000,"bytes":0}"#]
+    for settings in [r#"{"do":"log_flood","count":1000,"bytes":1000}"#, r#"{"do":"log_flood","count":50000,"bytes":0}"#]
     {
         let report = misbehave(settings);
         assert_eq!(sent(&report).body, b"logged");

@@ -1,6 +1,6 @@
 //! A running engine with a receiver beside it: what most tests stand on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hookmill::core::{DeliveryId, DeliveryState, Digest, PluginName};
@@ -17,11 +17,15 @@ pub(crate) struct Stand {
     pub(crate) data: TempDir,
 }
 
+/// The folder of watched plugins, beside the data of the engine that watches it.
+const WATCHED: &str = "watched";
+
 /// The settings of an engine under test.
 pub(crate) fn config(data: &Path) -> EngineConfig {
     let mut config = EngineConfig::new(data);
     config.allow = vec!["127.0.0.0/8".parse().expect("a network"), "::1/128".parse().expect("a network")];
     config.guest_threads = 2;
+    config.plugins_dir = Some(data.join(WATCHED)).filter(|dir| dir.is_dir());
     config
 }
 
@@ -57,9 +61,24 @@ pub(crate) fn webhook_json(url: &str, fields: &Value) -> Value {
 
 impl Stand {
     pub(crate) async fn new() -> Self {
+        Self::on(TempDir::new().expect("a folder")).await
+    }
+
+    /// The same with a watched plugin directory.
+    pub(crate) async fn watching() -> Self {
         let data = TempDir::new().expect("a folder");
+        std::fs::create_dir(data.path().join(WATCHED)).expect("a folder for plugins");
+        Self::on(data).await
+    }
+
+    async fn on(data: TempDir) -> Self {
         let engine = Engine::start(config(data.path())).await.expect("the engine starts");
         Self { engine, receiver: Receiver::start(), data }
+    }
+
+    /// Returns the path of a file in the watched plugin directory.
+    pub(crate) fn watched(&self, file: &str) -> PathBuf {
+        self.data.path().join(WATCHED).join(file)
     }
 
     /// Saves a webhook for Notes that sends to the receiver, with `fields` besides.

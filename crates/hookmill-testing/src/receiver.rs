@@ -80,8 +80,7 @@ impl Receiver {
         listener.set_nonblocking(true).expect("a socket can be set non-blocking");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = State { script: VecDeque::new(), after_script: Answer::Status(200), requests: vec![] };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), released: Semaphore::new(0), stop: Notify::new() });
+        let shared = Arc::new(Shared { state: Mutex::new(state), released: Semaphore::new(0), stop: Notify::new() });
         let serving = shared.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

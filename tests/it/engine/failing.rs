@@ -149,7 +149,8 @@ async fn addresses_that_are_not_public_are_refused_unless_allowed() {
         let json = webhook_json(url, &json!({"dynamic_url": dynamic}));
         Webhook::parse(json.to_string().as_bytes()).expect("a webhook")
     };
-    for url in [receiver.url("/"), "http://[::1]:1/".into(), "http://169.254.169.254/".into(), "http://0x7f.1/".into()] {
+    for url in [receiver.url("/"), "http://[::1]:1/".into(), "http://169.254.169.254/".into(), "http://0x7f.1/".into()]
+    {
         let error = engine.put_webhook(&tenant(), &webhook_name("w"), parse(&url, false)).await.expect_err("refused");
         assert!(matches!(error, EngineError::Address(_)) && error.code() == "address_refused", "{error}");
         assert!(error.help().unwrap().contains("--allow"));
