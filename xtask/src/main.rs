@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod check;
 mod demo;
 mod layers;
@@ -45,6 +46,14 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure events in, plugin, POST received, beside a bare client loop; in release.
+    ///
+    /// Example: cargo xtask bench reload --events 100000
+    Bench {
+        /// `rate` (default) or `reload`, and `--events N`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Check format, lints, layers and tidiness.
     Check,
     /// Build the example plugins and the tests' guests into components.
@@ -70,6 +79,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
     match chore {
         Chore::Demo { arguments } => return demo::demo(&workspace, &arguments),
         Chore::Test { arguments } => test::test(&workspace, &arguments)?,
+        Chore::Bench { arguments } => bench::bench(&workspace, &arguments)?,
         Chore::Check => check::check(&workspace)?,
         Chore::Plugins => plugins::build(&workspace)?,
         Chore::Layers => layers::check(&workspace)?,

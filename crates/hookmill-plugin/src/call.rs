@@ -201,14 +201,15 @@ fn wit_event(event: &Event) -> wit::Event {
         occurred_at: event.occurred_at.to_string(),
         doc: event.doc.as_str().to_owned(),
         before: event.before.as_ref().map(|before| before.as_str().to_owned()),
-        meta: wit_meta(event),
+        meta: meta(event),
     }
 }
 
-/// The publisher's pairs, and what the contract's record has no field for.
-fn wit_meta(event: &Event) -> Vec<(String, String)> {
-    let user = event.user.iter().map(|user| ("user".to_owned(), user.clone()));
-    event.meta.iter().map(|(key, value)| (key.clone(), value.clone())).chain(user).collect()
+/// The pairs of the event and, under `user`, who did it: the contract's record has no field for that.
+fn meta(event: &Event) -> Vec<(String, String)> {
+    let user =
+        event.user.iter().filter(|_| !event.meta.contains_key("user")).map(|user| ("user".to_owned(), user.clone()));
+    user.chain(event.meta.iter().map(|(key, value)| (key.clone(), value.clone()))).collect()
 }
 
 fn wit_draft(input: &Transform<'_>) -> wit::Request {

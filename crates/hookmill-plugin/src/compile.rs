@@ -29,6 +29,11 @@ pub enum Compiler {
 }
 
 impl Compiler {
+    /// Compiles in a child process: `program` with `args`, which must end in [`compile_worker`].
+    pub fn subprocess(program: impl Into<PathBuf>, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self::Subprocess { program: program.into(), args: args.into_iter().map(Into::into).collect() }
+    }
+
     /// Compiles a component that was inspected before. `scratch` is a private directory.
     pub(crate) fn compile(
         &self,

@@ -4,7 +4,8 @@
 //! do this at once, as publishers and workers do. Beside it runs the floor: the same bytes appended to a plain file
 //! by one thread with one sync for whatever waits, which no store on this disk can beat.
 //!
-//! `cargo bench -p hookmill-store -- [events] [tasks] [events already there]`; without `--bench` it smoke-runs.
+//! `cargo bench -p hookmill-store --bench life_cycle -- [events] [tasks] [events already there] [page size] [index batch]`; as a
+//! test it smoke-runs.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench prints, and stops on a failure")]
 
@@ -31,12 +32,17 @@ fn main() {
     let events = numbers.next().unwrap_or(if real { 50_000 } else { 300 });
     let tasks = numbers.next().unwrap_or(256);
     let already = numbers.next().unwrap_or(0);
+    let mut options = SqliteOptions::default();
+    options.page_size = numbers.next().map_or(options.page_size, |bytes| bytes as i64);
+    options.index_batch = numbers.next().unwrap_or(options.index_batch);
     let dir = tempfile::TempDir::new_in(".").unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (page, batch) = (options.page_size, options.index_batch);
+    println!("pages of {page} bytes, index batches of {batch}");
     println!("{events} life cycles, {tasks} tasks, {already} events there already");
     runtime.block_on(async {
         plain_file(&dir.path().join("floor"), events, tasks).await;
-        sqlite(&dir.path().join("store"), events, tasks, already).await;
+        sqlite(&dir.path().join("store"), options, events, tasks, already).await;
     });
 }
 
@@ -52,7 +58,7 @@ async fn plain_file(path: &Path, events: usize, tasks: usize) {
             file.write_all(&group.iter().flat_map(|(bytes, _)| bytes).copied().collect::<Vec<_>>()).unwrap();
             file.sync_data().unwrap();
             for (_, reply) in group {
-                drop(reply.send(()));
+                reply.send(()).unwrap();
             }
         }
     });
@@ -72,8 +78,8 @@ async fn plain_file(path: &Path, events: usize, tasks: usize) {
     writer.join().unwrap();
 }
 
-async fn sqlite(dir: &Path, events: usize, tasks: usize, already: usize) {
-    let store = Arc::new(SqliteStore::open(dir, SqliteOptions::default()).unwrap());
+async fn sqlite(dir: &Path, options: SqliteOptions, events: usize, tasks: usize, already: usize) {
+    let store = Arc::new(SqliteStore::open(dir, options).unwrap());
     for start in (0..already).step_by(1000) {
         let batch = (start..already.min(start + 1000)).map(|n| Record::Event(event(&format!("old-{n}")))).collect();
         store.append(batch, Fence(0)).await.unwrap();

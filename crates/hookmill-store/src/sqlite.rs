@@ -65,7 +65,7 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             readers: 4,
-            index_batch: 16_384,
+            index_batch: 32_768,
             fresh_max: 65_536,
             cache_bytes: 32 << 20,
             checkpoint_bytes: 32 << 20,

@@ -227,6 +227,11 @@ impl Engine {
         self.inner.failed.cancelled().await;
     }
 
+    /// Resolves when the engine begins to shut down.
+    pub async fn stopping(&self) {
+        self.inner.stop.cancelled().await;
+    }
+
     /// Takes no more events, starts no more deliveries, and waits up to `grace` for those that are under way.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         let inner = &self.inner;

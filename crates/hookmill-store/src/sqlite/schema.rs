@@ -25,7 +25,7 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// a delivery's key is its event's number and its place in it, so no index joins them; the attempts of a delivery
 /// are a list through `previous`, so no index gathers them; `event_index` is filled in large sorted batches; and
 /// the two partial indexes never hear of a delivery that succeeds at once.
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE event (

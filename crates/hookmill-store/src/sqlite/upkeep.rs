@@ -192,3 +192,27 @@ pub(super) fn put_config(
     )?;
     Ok(revision)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::schema;
+
+    #[test]
+    fn what_was_reopened_since_a_reader_looked_is_spared() {
+        let db = Connection::open_in_memory().expect("opens");
+        db.execute_batch(schema::TABLES).expect("makes the tables");
+        for (seq, state) in [(1, "delivered"), (2, "pending"), (3, "parked"), (4, "dead")] {
+            let event = "INSERT INTO event (seq, tenant, id, doctype, doc_event, document, occurred_at, received_at,
+                content, doc) VALUES (?1, 'default', ?1, '', '', '', '', 10, x'', '{}')";
+            db.execute(event, [seq]).expect("inserts");
+            let delivery = "INSERT INTO delivery (key, webhook, state, later, tries, attempts)
+                VALUES (?, 1, ?, 1, 0, 0)";
+            db.execute(delivery, (seq << PLACE_BITS, state)).expect("inserts");
+        }
+        let next = Next { event: 5, attempt: 1 };
+        assert_eq!(forget(&db, &[1, 2, 3, 4], 10, next).expect("deletes"), [], "received at, not before");
+        let gone = forget(&db, &[1, 2, 3, 4], 11, next).expect("deletes");
+        assert_eq!(gone.into_iter().map(|(_, seq)| seq).collect::<Vec<_>>(), [1, 4]);
+    }
+}

@@ -1,5 +1,7 @@
 //! Both stores against the suite, and what only a file can go through.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

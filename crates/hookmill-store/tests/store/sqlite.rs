@@ -1,1 +1,257 @@
-//! SQLite only.
+//! What only a file can go through: locks, damage, crashes, a full disk, a failing disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hookmill_core::ports::{
+    Appended, DeliveryKey, Fence, NewAttempt, NewEvent, Record, RetentionPolicy, Store as _, StoreError, StoreErrorKind,
+};
+use hookmill_core::{
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, JsonText, TenantId, WebhookName,
+};
+use hookmill_store::conformance::Subject as _;
+use hookmill_store::{SqliteOptions, SqliteStore};
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::Sqlite;
+
+const FILE: &str = "hookmill.db";
+
+fn event(id: &str, doc_bytes: usize) -> NewEvent {
+    let event = Event {
+        id: EventId::new(id).unwrap(),
+        tenant: TenantId::default_tenant(),
+        doctype: "Note".into(),
+        doc_event: "on_update".into(),
+        document: id.into(),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        user: None,
+        doc: JsonText::parse(&format!(r#"{{"name":"{id}","text":"{:x>doc_bytes$}"}}"#, "")).unwrap(),
+        before: None,
+        meta: [].into(),
+    };
+    let webhook = WebhookName::new("one").unwrap();
+    let id = DeliveryId::of(&event.tenant, &event.id, &webhook);
+    NewEvent {
+        content: event.content_digest(),
+        deliveries: vec![(webhook, id)],
+        received_at: Timestamp::UNIX_EPOCH,
+        event: Arc::new(event),
+    }
+}
+
+async fn append(store: &SqliteStore, id: &str, doc_bytes: usize) -> Result<Appended, StoreError> {
+    Ok(store.append(vec![Record::Event(event(id, doc_bytes))], Fence(0)).await?.remove(0))
+}
+
+async fn pending_count(store: &SqliteStore) -> usize {
+    store.pending(None, Timestamp::MAX, usize::MAX >> 1).await.unwrap().len()
+}
+
+fn refused(dir: &Path) -> StoreError {
+    SqliteStore::open(dir, SqliteOptions::default()).expect_err("this must not open")
+}
+
+#[tokio::test]
+async fn a_second_open_is_refused_until_the_first_is_closed() {
+    let subject = Sqlite::new(SqliteOptions::default());
+    assert_eq!(refused(subject.dir.path()).kind, StoreErrorKind::InUse);
+    append(&subject.store, "E-1", 10).await.unwrap();
+    subject.store.close().await;
+    let second = SqliteStore::open(subject.dir.path(), SqliteOptions::default()).unwrap();
+    assert_eq!(pending_count(&second).await, 1);
+    assert_eq!(append(&subject.store, "E-2", 10).await.unwrap_err().kind, StoreErrorKind::Unavailable);
+    assert_eq!(subject.store.config("x").await.unwrap_err().kind, StoreErrorKind::Unavailable);
+    drop(second);
+    drop(SqliteStore::open(subject.dir.path(), SqliteOptions::default()).unwrap());
+}
+
+#[test]
+fn files_that_are_not_ours_are_refused_and_left_alone() {
+    let check = |make: &dyn Fn(&Path), cause: &str| {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join(FILE);
+        make(&file);
+        let before = std::fs::read(&file).unwrap();
+        let error = refused(dir.path());
+        assert_eq!(error.kind, StoreErrorKind::Damaged, "{error}");
+        assert!(error.to_string().contains(cause), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+    };
+    let sql = |file: &Path, sql: &str| Connection::open(file).unwrap().execute_batch(sql).unwrap();
+    check(&|file| std::fs::write(file, vec![b'?'; 9000]).unwrap(), "not a database");
+    check(&|file| sql(file, "CREATE TABLE theirs (a)"), "of another program");
+    let make_ours = |file: &Path| drop(SqliteStore::open(file.parent().unwrap(), SqliteOptions::default()).unwrap());
+    let newer = |file: &Path| {
+        make_ours(file);
+        sql(file, "PRAGMA user_version = 99");
+    };
+    check(&newer, "use a newer one");
+    let torn = |file: &Path| {
+        make_ours(file);
+        let mut bytes = std::fs::read(file).unwrap();
+        bytes[100..5000].fill(0xAA);
+        std::fs::write(file, bytes).unwrap();
+    };
+    check(&torn, "malformed");
+}
+
+#[test]
+fn sqlite_is_new_enough_and_the_directory_is_private() {
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("a/b");
+    let store = SqliteStore::open(&dir, SqliteOptions::default()).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    assert!(!store.failed());
+}
+
+/// What is in the files when the process vanishes is what a copy of them holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_in_the_files_at_that_moment() {
+    let mut options = SqliteOptions::default();
+    // Checkpoints and index batches fall between the copies.
+    (options.checkpoint_bytes, options.index_batch) = (100_000, 50);
+    let subject = Sqlite::new(options);
+    for round in 0..6 {
+        let mut calls = JoinSet::new();
+        for n in 0..60 {
+            let store = Arc::clone(&subject.store);
+            calls.spawn(async move { append(&store, &format!("E-{round}-{n}"), 500).await.unwrap() });
+        }
+        calls.join_all().await;
+        let copy = TempDir::new().unwrap();
+        for name in [FILE, "hookmill.db-wal"] {
+            std::fs::copy(subject.dir.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let store = SqliteStore::open(copy.path(), SqliteOptions::default()).unwrap();
+        assert_eq!(pending_count(&store).await, 60 * (round + 1));
+        for round in 0..=round {
+            let repeat = append(&store, &format!("E-{round}-7"), 500).await.unwrap();
+            assert!(matches!(repeat, Appended::Duplicate { same_content: true, .. }), "{repeat:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_late_index_hides_no_repeat() {
+    let mut options = SqliteOptions::default();
+    options.index_batch = 300;
+    let mut subject = Sqlite::new(options);
+    for n in 0..1000 {
+        append(&subject.store, &format!("E-{n}"), 10).await.unwrap();
+    }
+    let indexed = |dir: &Path| -> i64 {
+        let db = Connection::open(dir.join(FILE)).unwrap();
+        db.query_row("SELECT count(*) FROM event_index", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(indexed(subject.dir.path()), 900, "three batches, the rest in memory");
+    for _ in 0..2 {
+        for n in (0..1000).step_by(7).chain([299, 300, 899, 900, 999]) {
+            let repeat = append(&subject.store, &format!("E-{n}"), 10).await.unwrap();
+            assert!(matches!(repeat, Appended::Duplicate { same_content: true, .. }), "{n}: {repeat:?}");
+        }
+        assert!(subject.reopen().await);
+    }
+    assert_eq!(indexed(subject.dir.path()), 900);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_acknowledges_nothing_and_is_got_over() {
+    let mut options = SqliteOptions::default();
+    options.file_bytes_max = Some(1 << 20);
+    let mut subject = Sqlite::new(options);
+    let mut keys: Vec<DeliveryKey> = vec![];
+    let mut full = 0;
+    for round in 0..40 {
+        let mut calls = JoinSet::new();
+        for n in 0..8 {
+            let store = Arc::clone(&subject.store);
+            calls.spawn(async move { append(&store, &format!("E-{round}-{n}"), 20_000).await });
+        }
+        for answer in calls.join_all().await {
+            match answer {
+                Ok(Appended::Stored(new)) => keys.extend(new),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => {
+                    assert_eq!(error.kind, StoreErrorKind::Full, "{error}");
+                    full += 1;
+                }
+            }
+        }
+    }
+    assert!(full > 8 && keys.len() > 16, "{full} refused, {} stored", keys.len());
+    assert!(!subject.store.failed());
+    assert_eq!(pending_count(&subject.store).await, keys.len(), "just what was acknowledged");
+    subject.reopen().await;
+    assert_eq!(pending_count(&subject.store).await, keys.len());
+
+    // Attempts are small; they find room, or the reopened file was checkpointed into some.
+    for key in keys.iter().take(10) {
+        let attempt = Attempt {
+            at: Timestamp::UNIX_EPOCH,
+            outcome: "delivered".into(),
+            request: None,
+            response: None,
+            duration_ms: 1,
+            plugin: None,
+            error: None,
+        };
+        let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };
+        let record = Record::Attempt(Box::new(NewAttempt { delivery: *key, attempt, status }));
+        subject.store.append(vec![record], Fence(0)).await.unwrap();
+    }
+    let policy = RetentionPolicy { settled_before: Timestamp::MAX, batch: 100 };
+    assert_eq!(subject.store.retain(policy).await.unwrap(), 10);
+    assert!(append(&subject.store, "after", 20_000).await.is_ok(), "there is room again");
+}
+
+/// A write that fails for another reason than room puts the file in doubt. The shell limits the size of files and
+/// ignores the signal that comes with it, so that SQLite meets a real error of the system.
+#[cfg(unix)]
+#[test]
+fn an_io_error_ends_all_acknowledgement() {
+    const CHILD: &str = "HOOKMILL_STORE_TEST_OF_IO_ERRORS";
+    if std::env::var_os(CHILD).is_some() {
+        tokio::runtime::Runtime::new().unwrap().block_on(until_the_disk_fails());
+        return;
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 2000; exec "$0" --exact "$1""#])
+        .arg(std::env::current_exe().unwrap())
+        .arg("sqlite::an_io_error_ends_all_acknowledgement")
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(unix)]
+async fn until_the_disk_fails() {
+    let subject = Sqlite::new(SqliteOptions::default());
+    let mut stored = 0;
+    let error = loop {
+        match append(&subject.store, &format!("E-{stored}"), 20_000).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 1000, "the limit of the file's size is not met");
+    };
+    assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
+    assert!(subject.store.failed() && stored > 10);
+    for bytes in [10, 20_000] {
+        let error = append(&subject.store, "later", bytes).await.expect_err("never again");
+        assert_eq!(error.kind, StoreErrorKind::Unavailable);
+        assert!(error.cause.contains("restart"), "{error}");
+    }
+    assert_eq!(subject.store.lease(0).await.expect_err("never again").kind, StoreErrorKind::Unavailable);
+    assert_eq!(pending_count(&subject.store).await, stored, "reading goes on");
+}

@@ -1,0 +1,141 @@
+//! Calls to a server's REST API.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::Value;
+
+use crate::exit_code::{FAILED, Failure, PLUGIN, UNREACHABLE, USAGE};
+
+/// A server to call.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+/// Why a call failed, ready to be shown.
+pub(crate) type ClientFailure = Failure;
+
+impl Client {
+    pub(crate) fn new(base: &str, token: Option<&str>) -> Result<Self, ClientFailure> {
+        let url = url::Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        if url.is_none() {
+            return Err(Failure::new(USAGE, "bad_url", format!("{base:?} is no http or https URL"))
+                .help("give --url http://HOST:PORT"));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .no_proxy()
+            .build()
+            .map_err(|error| Failure::new(FAILED, "client_failed", error.to_string()))?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.map(str::to_owned) })
+    }
+
+    /// Makes the URL of a call from its parts, which may hold any characters.
+    pub(crate) fn path(parts: &[&str]) -> String {
+        let mut url = url::Url::parse("http://h/v1").expect("a URL");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(parts);
+        }
+        url.path().to_owned()
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientFailure> {
+        let answer = request.send().await.map_err(|error| {
+            let cause = std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).last();
+            let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+            Failure::new(
+                UNREACHABLE,
+                "server_unreachable",
+                format!("no hookmill server answers at {}: {cause}", self.base),
+            )
+            .help("start one with `hookmill serve`, or say where it is with --url or HOOKMILL_URL")
+        })?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        Err(refusal(status.as_u16(), &text))
+    }
+
+    async fn json(&self, request: RequestBuilder) -> Result<Value, ClientFailure> {
+        let answer = self.send(request).await?;
+        let bytes = answer
+            .bytes()
+            .await
+            .map_err(|error| Failure::new(UNREACHABLE, "answer_broken", format!("the answer broke off: {error}")))?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::new(FAILED, "answer_unreadable", format!("the answer is not from hookmill: {error}"))
+                .help("check --url")
+        })
+    }
+
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, ClientFailure> {
+        let url = url::Url::parse_with_params(&format!("{}{path}", self.base), query)
+            .map_err(|error| Failure::new(USAGE, "bad_url", error.to_string()))?;
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        self.json(self.request(Method::GET, &format!("{path}{query}"))).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Value, ClientFailure> {
+        self.json(self.request(Method::POST, path).header("content-type", content_type).body(body.into())).await
+    }
+
+    pub(crate) async fn put(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Value, ClientFailure> {
+        self.json(self.request(Method::PUT, path).header("content-type", content_type).body(body.into())).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientFailure> {
+        self.json(self.request(Method::DELETE, path)).await.map(drop)
+    }
+
+    /// Opens an answer that goes on and on.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Response, ClientFailure> {
+        self.send(self.request(Method::GET, path)).await
+    }
+}
+
+/// Makes a problem document into an error that says all of it.
+fn refusal(status: u16, text: &str) -> Failure {
+    let Ok(problem) = serde_json::from_str::<Value>(text) else {
+        return Failure::new(FAILED, "server_error", format!("the server answered {status}"));
+    };
+    let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
+    let code = text("code").unwrap_or_else(|| "server_error".into());
+    let mut message = text("detail").unwrap_or_else(|| format!("the server answered {status}"));
+    for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        let place = error
+            .get("line")
+            .map(|line| format!("line {line}"))
+            .or_else(|| error.get("index").map(|index| format!("index {index}")));
+        let detail = error.get("detail").and_then(Value::as_str).unwrap_or_default();
+        message.push_str(&format!("\n  {}: {detail}", place.unwrap_or_default()));
+    }
+    let exit_code = if code.starts_with("plugin_") { PLUGIN } else { FAILED };
+    Failure { exit_code, code, message, help: text("help") }
+}

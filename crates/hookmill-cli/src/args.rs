@@ -1,0 +1,411 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+use crate::api::{Client, ClientFailure};
+
+/// A webhook engine with a mill in the middle: doc events in, your WebAssembly plugin, an HTTP POST out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hookmill",
+    version,
+    after_help = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no server answers; 4 the plugin is at fault.\n\
+                  Begin with `hookmill demo`, or `hookmill serve` and `hookmill plugin new my-plugin`."
+)]
+pub(crate) struct Args {
+    /// Print JSON, one value a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to log to stderr: error, warn, info, debug or trace
+    #[arg(long, global = true, env = "HOOKMILL_LOG", value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the server is, for commands that call it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connection {
+    /// The server's URL
+    #[arg(long, global = true, env = "HOOKMILL_URL", default_value = "http://127.0.0.1:8470", value_name = "URL")]
+    pub(crate) url: String,
+    /// The server's bearer token, printed when it first started
+    #[arg(long, global = true, env = "HOOKMILL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+}
+
+impl Connection {
+    pub(crate) fn client(&self) -> Result<Client, ClientFailure> {
+        Client::new(&self.url, self.token.as_deref())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server
+    Serve(Serve),
+    /// See it work: a server, a receiver, a document, a plugin, and its replacement while running
+    Demo(Demo),
+    /// Run a receiver that answers like httpbin's /post, or misbehaves as you tell it
+    Receiver(Receiver),
+    /// Publish events
+    #[command(subcommand)]
+    Event(Event),
+    /// Save, show and try webhooks
+    #[command(subcommand)]
+    Webhook(Webhook),
+    /// Make, build, try and upload plugins
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Look at deliveries and send them again
+    #[command(subcommand)]
+    Delivery(Delivery),
+    /// Watch attempts as they happen
+    Tail(Tail),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  HOOKMILL_TOKEN=secret hookmill serve --data /var/lib/hookmill --plugins ./plugins --allow 10.0.0.0/8"
+)]
+pub(crate) struct Serve {
+    /// The address to listen on [default: 127.0.0.1:8470]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Where everything is kept [default: ./hookmill-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A directory of .wasm files to watch; a file's stem is its plugin's name
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugins: Option<PathBuf>,
+    /// A network that receivers may be in although it is not public; may be given several times
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) allow: Vec<IpNet>,
+    /// How long to wait for deliveries under way when stopping, in seconds [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace: Option<u64>,
+    /// A TOML file with the same names: listen, data, plugins, allow, grace, token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hookmill demo --plugins target/plugins --once")]
+pub(crate) struct Demo {
+    /// End after the last step instead of staying up
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// The directory with the built example plugins; without it, the steps with plugins are left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugins: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hookmill receiver\n  hookmill receiver --listen 127.0.0.1:9000 --status 500 --delay 2s"
+)]
+pub(crate) struct Receiver {
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1:8471", value_name = "ADDR")]
+    pub(crate) listen: String,
+    /// Answer with this status
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..=599), value_name = "STATUS")]
+    pub(crate) status: u16,
+    /// Wait before answering: `500ms`, `2s`, `1m`
+    #[arg(long, value_parser = parse_delay, value_name = "TIME")]
+    pub(crate) delay: Option<std::time::Duration>,
+    /// Send the answer a byte a second
+    #[arg(long)]
+    pub(crate) drip: bool,
+    /// Answer with a redirect to another path
+    #[arg(long)]
+    pub(crate) redirect: bool,
+    /// Answer the first N requests with status 503, then as told
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) fail_first: u64,
+    /// Print nothing for each request
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+fn parse_delay(text: &str) -> Result<std::time::Duration, String> {
+    let (digits, unit_ms) = match text {
+        _ if text.ends_with("ms") => (text.trim_end_matches("ms"), 1),
+        _ if text.ends_with('s') => (text.trim_end_matches('s'), 1_000),
+        _ if text.ends_with('m') => (text.trim_end_matches('m'), 60_000),
+        _ => (text, 1_000),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write a time like `500ms`, `2s` or `1m`".to_owned())?;
+    Ok(std::time::Duration::from_millis(number.saturating_mul(unit_ms)))
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Event {
+    /// Publish events from a file or from standard input: one, a JSON array, or one a line (NDJSON)
+    #[command(
+        after_help = "Examples:\n  hookmill event send quotation.json\n  hookmill event send - --doctype Note --doc-event on_update < note.json"
+    )]
+    Send(EventSend),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EventSend {
+    /// The file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The file is a bare document of this DocType, not an event
+    #[arg(long, requires = "doc_event", value_name = "NAME")]
+    pub(crate) doctype: Option<String>,
+    /// What happened to that document
+    #[arg(long, requires = "doctype", value_name = "NAME")]
+    pub(crate) doc_event: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhook {
+    /// Save a webhook from a JSON file, new or changed
+    #[command(after_help = "Example:\n  hookmill webhook apply invoice.json --name invoice\n\nA webhook:\n  \
+        {\"doctype\": \"Quotation\", \"doc_event\": \"on_update\", \"request_url\": \"https://example.com/in\",\n   \
+        \"enabled\": true, \"condition\": \"doc.grand_total > 1000\", \"dynamic_url\": false, \"request_method\": \"POST\",\n   \
+        \"request_structure\": \"json\", \"headers\": [{\"key\": \"X-Api-Key\", \"value\": \"…\"}],\n   \
+        \"data\": [{\"fieldname\": \"name\", \"key\": \"id\"}], \"json_template\": null,\n   \
+        \"plugin\": {\"name\": \"invoice\", \"digest\": null, \"settings\": {}, \"on_error\": \"park\"},\n   \
+        \"secrets\": [\"whsec_…\"], \"profile\": \"hookmill\", \"retry\": {\"preset\": \"default\"}, \"timeout_ms\": 15000,\n   \
+        \"ordering\": \"none\", \"rate_limit\": null, \"coalesce_ms\": 0}\nThe first three fields are needed.")]
+    Apply {
+        /// The file, or - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Its name; else `name` in the file, else the file's stem
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// List all webhooks
+    #[command(after_help = "Example:\n  hookmill webhook list")]
+    List,
+    /// Show one webhook
+    #[command(after_help = "Example:\n  hookmill webhook show invoice")]
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove a webhook
+    #[command(after_help = "Example:\n  hookmill webhook delete invoice")]
+    Delete {
+        /// Its name
+        name: String,
+    },
+    /// Show what a webhook would send for an event; nothing is sent
+    #[command(after_help = "Example:\n  hookmill webhook preview invoice --event quotation.json")]
+    Preview {
+        /// Its name
+        name: String,
+        /// The event, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        event: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Language {
+    /// Rust, typed
+    Rust,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// Make a plugin project that builds and tests at once
+    #[command(
+        after_help = "Example:\n  hookmill plugin new my-plugin --lang rust && cd my-plugin && cargo test && hookmill plugin build"
+    )]
+    New {
+        /// The plugin's name and directory
+        name: String,
+        /// The language
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: Language,
+    },
+    /// Build a plugin project into a component with its manifest in it
+    #[command(after_help = "Example:\n  hookmill plugin build . --out my-plugin.wasm")]
+    Build {
+        /// The project
+        #[arg(default_value = ".", value_name = "DIR")]
+        dir: PathBuf,
+        /// Where to write the component [default: NAME.wasm in the project]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check a component as the server would
+    #[command(after_help = "Example:\n  hookmill plugin check my-plugin.wasm")]
+    Check {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Run a component on an event, with the server's own limits
+    #[command(
+        after_help = "Example:\n  hookmill plugin run my-plugin.wasm --event quotation.json --settings '{\"currency\": \"EUR\"}'\n\n\
+        Exit code 0: it made a request or skipped the event; 4: it failed."
+    )]
+    Run {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The event, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        event: PathBuf,
+        /// The webhook's settings for the plugin
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        settings: String,
+        /// The URL of the draft that the plugin is given
+        #[arg(long = "request-url", default_value = "https://example.com/", value_name = "URL")]
+        request_url: String,
+    },
+    /// Upload a component; from the next event on, it runs
+    #[command(after_help = "Example:\n  hookmill plugin push my-plugin.wasm --name invoice")]
+    Push {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The plugin's name; else that of its manifest, else the file's stem
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Upload only; `plugin activate` makes it run
+        #[arg(long)]
+        stage: bool,
+    },
+    /// List all plugins with their versions
+    #[command(after_help = "Example:\n  hookmill plugin list")]
+    List,
+    /// Make a version the active one
+    #[command(after_help = "Example:\n  hookmill plugin activate invoice 3f2a9c41")]
+    Activate {
+        /// The plugin
+        name: String,
+        /// The version's digest, or so much of its beginning that no other begins alike
+        digest: String,
+    },
+    /// Go back to the version that was active before
+    #[command(after_help = "Example:\n  hookmill plugin rollback invoice")]
+    Rollback {
+        /// The plugin
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Mode {
+    /// The very bytes that were sent before
+    #[default]
+    AsSent,
+    /// What webhook and plugin make of the event now
+    Transform,
+}
+
+impl Mode {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::AsSent => "as-sent",
+            Self::Transform => "transform",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Delivery {
+    /// List deliveries, the newest first
+    #[command(after_help = "Example:\n  hookmill delivery list --state parked --webhook invoice")]
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show a delivery with its event and attempts
+    #[command(after_help = "Example:\n  hookmill delivery show dlv_2f0c…")]
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Send a delivery again, or all that a filter finds
+    #[command(
+        after_help = "Examples:\n  hookmill delivery redeliver dlv_2f0c…\n  hookmill delivery redeliver --state dead --webhook invoice --dry-run"
+    )]
+    Redeliver {
+        /// Its id; instead of a filter
+        id: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
+        /// What to send
+        #[arg(long, value_enum, default_value_t)]
+        mode: Mode,
+        /// Count only
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Which deliveries.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Filter {
+    /// Of this webhook
+    #[arg(long, value_name = "NAME")]
+    pub(crate) webhook: Option<String>,
+    /// In this state: pending, delivered, skipped, parked or dead
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<String>,
+    /// Of this event
+    #[arg(long, value_name = "ID")]
+    pub(crate) event_id: Option<String>,
+    /// For documents of this DocType
+    #[arg(long, value_name = "NAME")]
+    pub(crate) doctype: Option<String>,
+    /// For this document
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
+    /// Received since, in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Received before, in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Last answered with this status
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<u16>,
+    /// With this text in document, request, answer or error
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+}
+
+impl Filter {
+    /// Returns what is given, as query parameters.
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let texts = [
+            ("webhook", &self.webhook),
+            ("state", &self.state),
+            ("event_id", &self.event_id),
+            ("doctype", &self.doctype),
+            ("document", &self.document),
+            ("since", &self.since),
+            ("until", &self.until),
+            ("text", &self.text),
+        ];
+        let mut pairs: Vec<_> = texts.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+        pairs.extend(self.status.map(|status| ("status", status.to_string())));
+        pairs
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hookmill tail --webhook invoice")]
+pub(crate) struct Tail {
+    /// Of this webhook only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) webhook: Option<String>,
+}

@@ -1,0 +1,163 @@
+//! `hookmill delivery`.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::webhook::{print_plugin, print_request};
+use crate::api::Client;
+use crate::args::{Delivery, Filter, Mode};
+use crate::exit_code::{Failure, USAGE};
+use crate::output::{Output, field};
+
+pub(crate) async fn run(command: Delivery, client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Delivery::List { filter, limit } => list(client, &filter, limit, output).await,
+        Delivery::Show { id } => show(client, &id, output).await,
+        Delivery::Redeliver { id, filter, mode, dry_run } => match (id, filter.pairs().is_empty()) {
+            (Some(id), true) if !dry_run => redeliver(client, &id, mode, output).await,
+            (None, false) => redeliver_many(client, &filter, mode, dry_run, output).await,
+            _ => Err(Failure::new(USAGE, "filter_missing", "say which deliveries: either an id or a filter")
+                .help("for example `--state dead --webhook NAME`; a dry run goes with a filter")
+                .into()),
+        },
+    }
+}
+
+async fn list(client: &Client, filter: &Filter, limit: usize, output: &Output) -> anyhow::Result<ExitCode> {
+    let mut deliveries: Vec<Value> = Vec::new();
+    let mut cursor = Value::Null;
+    loop {
+        let mut query = filter.pairs();
+        query.push(("limit", (limit - deliveries.len()).clamp(1, 500).to_string()));
+        if !cursor.is_null() {
+            query.push(("cursor", cursor.to_string()));
+        }
+        let mut page = client.get("/v1/deliveries", &query).await?;
+        if let Some(rows) = page["deliveries"].as_array_mut() {
+            deliveries.append(rows);
+        }
+        cursor = page["next"].take();
+        if cursor.is_null() || deliveries.len() >= limit {
+            break;
+        }
+    }
+    if output.is_json() {
+        deliveries.iter().for_each(|delivery| output.line(delivery));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if deliveries.is_empty() {
+        output.line("no deliveries found");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<[String; 7]> = deliveries
+        .iter()
+        .map(|row| {
+            let document = format!("{} {}", field(row, "doctype"), field(row, "document"));
+            let state = output.state(&field(row, "state"));
+            let reason = row["reason"].as_str().unwrap_or("").chars().take(60).collect();
+            [
+                field(row, "id"),
+                field(row, "webhook"),
+                document,
+                field(row, "doc_event"),
+                state,
+                field(row, "attempts"),
+                reason,
+            ]
+        })
+        .collect();
+    output.table(["ID", "WEBHOOK", "DOCUMENT", "DOC EVENT", "STATE", "ATTEMPTS", "REASON"], &rows);
+    if !cursor.is_null() {
+        output.line(format!("there are more; raise --limit over {limit} or narrow the filter"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
+    let delivery = client.get(&Client::path(&["deliveries", id]), &[]).await?;
+    if output.is_json() {
+        output.line(&delivery);
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.heading(&format!("{} {}", field(&delivery, "id"), output.state(&field(&delivery, "state"))));
+    output.line(format!("webhook   {}", field(&delivery, "webhook")));
+    output.line(format!(
+        "event     {} ({} of {} {})",
+        field(&delivery, "event_id"),
+        field(&delivery, "doc_event"),
+        field(&delivery, "doctype"),
+        field(&delivery, "document")
+    ));
+    for (label, name) in [("reason    ", "reason"), ("next try  ", "next_attempt_at")] {
+        if !delivery[name].is_null() {
+            output.line(format!("{label}{}", field(&delivery, name)));
+        }
+    }
+    for (number, attempt) in delivery["attempts"].as_array().into_iter().flatten().enumerate() {
+        output.heading(&format!(
+            "\nattempt {} at {}: {}, {} ms",
+            number + 1,
+            field(attempt, "at"),
+            field(attempt, "outcome"),
+            field(attempt, "duration_ms")
+        ));
+        if !attempt["request"].is_null() {
+            output.line(format!("{} {}", field(&attempt["request"], "method"), field(&attempt["request"], "url")));
+            print_request(&attempt["request"], output);
+        }
+        if !attempt["response"].is_null() {
+            output.line(format!("→ {}", field(&attempt["response"], "status")));
+            print_request(&attempt["response"], output);
+        }
+        if !attempt["error"].is_null() {
+            output.line(format!(
+                "error [{}]: {}",
+                field(&attempt["error"], "code"),
+                field(&attempt["error"], "message")
+            ));
+            if let Some(backtrace) = attempt["error"]["backtrace"].as_str() {
+                backtrace.lines().for_each(|frame| output.line(format!("    {frame}")));
+            }
+        }
+        print_plugin(&attempt["plugin"], output);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn redeliver(client: &Client, id: &str, mode: Mode, output: &Output) -> anyhow::Result<ExitCode> {
+    let body = json!({"mode": mode.as_str()}).to_string();
+    let answer = client.post(&Client::path(&["deliveries", id, "redeliver"]), "application/json", body).await?;
+    output.answer(&answer, || format!("{id} is sent again; follow it with `hookmill delivery show {id}`"));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn redeliver_many(
+    client: &Client,
+    filter: &Filter,
+    mode: Mode,
+    dry_run: bool,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let mut body = json!({"mode": mode.as_str(), "dry_run": dry_run});
+    for (name, value) in filter.pairs() {
+        // A status is a number in JSON.
+        body[name] =
+            value.parse::<u16>().ok().filter(|_| name == "status").map_or_else(|| json!(value), |status| json!(status));
+    }
+    let spinner = output.spinner("finding deliveries".into());
+    let answer = client.post("/v1/deliveries/redeliver", "application/json", body.to_string()).await;
+    spinner.finish_and_clear();
+    let answer = answer?;
+    output.answer(&answer, || {
+        if dry_run {
+            return format!("{} deliveries would be sent again", field(&answer, "matched"));
+        }
+        let passed_over = match answer["passed_over"].as_u64() {
+            None | Some(0) => String::new(),
+            Some(count) => format!("; {count} are under way, or their webhook is gone"),
+        };
+        format!("{} deliveries are sent again{passed_over}", field(&answer, "redelivered"))
+    });
+    Ok(ExitCode::SUCCESS)
+}

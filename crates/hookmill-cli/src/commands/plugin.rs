@@ -1,0 +1,200 @@
+//! `hookmill plugin`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use hookmill::core::PluginName;
+use hookmill::core::limits::BODY_BYTES_MAX;
+use hookmill::plugin::{Inspection, PluginLimits, inspect};
+use serde_json::{Value, json};
+
+use super::{plugin_build, plugin_run};
+use crate::api::Client;
+use crate::args::{Connection, Plugin};
+use crate::commands::read;
+use crate::exit_code::{FAILED, Failure, PLUGIN, USAGE};
+use crate::output::{Output, bytes, field};
+use crate::templates;
+
+pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Plugin::New { name, lang } => new(&name, lang, output),
+        Plugin::Build { dir, out } => plugin_build::run(&dir, out.as_deref(), output),
+        Plugin::Check { file } => check(&file, output),
+        Plugin::Run { file, event, settings, request_url } => {
+            plugin_run::run(&file, &event, &settings, &request_url, output)
+        }
+        Plugin::Push { file, name, stage } => push(&connection.client()?, &file, name, stage, output).await,
+        Plugin::List => list(&connection.client()?, output).await,
+        Plugin::Activate { name, digest } => activate(&connection.client()?, &name, &digest, output).await,
+        Plugin::Rollback { name } => {
+            let answer = connection.client()?.post(&path(&[&name, "rollback"]), "application/json", "").await?;
+            output.answer(&answer, || format!("plugin {name} runs version {} again", field(&answer, "active")));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn path(parts: &[&str]) -> String {
+    Client::path(&[&["plugins"], parts].concat())
+}
+
+fn new(name: &str, lang: crate::args::Language, output: &Output) -> anyhow::Result<ExitCode> {
+    let checked = PluginName::new(name).map_err(|error| Failure::explained(USAGE, &error))?;
+    let written = templates::write_project(lang, &checked, Path::new(name))?;
+    output.answer(&json!({"name": name, "files": written}), || {
+        format!(
+            "{name}/ is made, with {} files; next:\n  cd {name}\n  cargo test\n  hookmill plugin build",
+            written.len()
+        )
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a component and looks at it as the server would before compiling.
+pub(crate) fn read_component(file: &Path) -> anyhow::Result<(Vec<u8>, Inspection)> {
+    let wasm = read(file)?;
+    let inspection = inspect(&wasm, &PluginLimits::default()).map_err(|error| refused(file, &error))?;
+    Ok((wasm, inspection))
+}
+
+/// Tells every problem of a component, each with its help.
+pub(crate) fn refused(file: &Path, error: &hookmill::plugin::LoadPluginError) -> Failure {
+    use hookmill::Explain as _;
+    let mut failure = Failure::explained(PLUGIN, error);
+    failure.message = format!("{} can't be a plugin: {error}", file.display());
+    let others = error
+        .problems()
+        .iter()
+        .skip(1)
+        .filter_map(|problem| problem.help())
+        .filter(|help| Some(help) != failure.help.as_ref());
+    let mut helps: Vec<String> = failure.help.iter().cloned().chain(others).collect();
+    helps.dedup();
+    failure.help = (!helps.is_empty()).then(|| helps.join("\n      "));
+    failure
+}
+
+fn check(file: &Path, output: &Output) -> anyhow::Result<ExitCode> {
+    let (wasm, _) = read_component(file)?;
+    let spinner = output.spinner("compiling".into());
+    let loaded = plugin_run::load(&wasm);
+    spinner.finish_and_clear();
+    let plugin = loaded?.map_err(|error| refused(file, &error))?;
+    let inspection = plugin.inspection();
+    let limits = plugin.limits();
+    output.answer(inspection, || {
+        let manifest = inspection.manifest.as_ref().map_or_else(
+            || "none".into(),
+            |manifest| {
+                let version = manifest.version.as_deref().unwrap_or("no version");
+                format!("{} {version}, {}", manifest.name, manifest.description.as_deref().unwrap_or("no description"))
+            },
+        );
+        format!(
+            "{} is a plugin\ndigest    {}\nsize      {} of {}\nmanifest  {manifest}\nimports   {}\nexports   {}\nself-test passed",
+            file.display(),
+            inspection.digest,
+            bytes(inspection.bytes as u64),
+            bytes(limits.component_bytes_max as u64),
+            inspection.imports.join("\n          "),
+            inspection.exports.join("\n          "),
+        )
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn push(
+    client: &Client,
+    file: &Path,
+    name: Option<String>,
+    stage: bool,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let (wasm, inspection) = read_component(file)?;
+    let manifest = inspection.manifest.as_ref().map(|manifest| manifest.name.to_string());
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-").map(str::to_owned);
+    let name = name
+        .or(manifest)
+        .or(stem)
+        .ok_or_else(|| Failure::new(USAGE, "name_missing", "the plugin has no name").help("give --name"))?;
+    let spinner = output.spinner(format!("uploading {} and compiling it", bytes(wasm.len() as u64)));
+    let query = if stage { "?activate=false" } else { "" };
+    let answer = client.put(&format!("{}{query}", path(&[&name])), "application/wasm", wasm).await;
+    spinner.finish_and_clear();
+    let answer = answer?;
+    output.answer(&answer, || {
+        let state =
+            if answer["active"] == true { "is active" } else { "is staged; `hookmill plugin activate` makes it run" };
+        format!("plugin {name} version {} {state}", field(&answer, "digest"))
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
+    let answer = client.get(&path(&[]), &[]).await?;
+    if output.is_json() {
+        output.line(&answer);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut rows: Vec<[String; 6]> = Vec::new();
+    let mut notes = Vec::new();
+    for plugin in answer["plugins"].as_array().into_iter().flatten() {
+        for version in plugin["versions"].as_array().into_iter().flatten() {
+            let digest: String = field(version, "digest").chars().take(12).collect();
+            let state = if version["digest"] == plugin["active"] { "active" } else { "" };
+            let version_name = version["manifest"]["version"].as_str().unwrap_or("-");
+            let size = bytes(version["bytes"].as_u64().unwrap_or(0));
+            rows.push([
+                field(plugin, "name"),
+                digest,
+                state.into(),
+                version_name.into(),
+                size,
+                field(version, "added_at"),
+            ]);
+        }
+        if !plugin["last_failure"].is_null() {
+            notes.push(format!(
+                "the last replacement of {} was not taken: {}",
+                field(plugin, "name"),
+                field(&plugin["last_failure"], "message")
+            ));
+        }
+    }
+    if rows.is_empty() {
+        output.line(
+            "no plugins yet; make one with `hookmill plugin new NAME`, upload it with `hookmill plugin push FILE`",
+        );
+    } else {
+        output.table(["NAME", "DIGEST", "STATE", "VERSION", "SIZE", "ADDED AT"], &rows);
+    }
+    notes.iter().for_each(|note| output.line(note));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn activate(client: &Client, name: &str, digest: &str, output: &Output) -> anyhow::Result<ExitCode> {
+    let plugin = client.get(&path(&[name]), &[]).await?;
+    let digests = plugin["versions"].as_array().into_iter().flatten().filter_map(|version| version["digest"].as_str());
+    let matching: Vec<&str> = digests.filter(|known| known.starts_with(digest)).collect();
+    let digest = match matching.as_slice() {
+        [one] => *one,
+        [] => {
+            return Err(Failure::new(FAILED, "not_found", format!("{name} has no version {digest}"))
+                .help("`hookmill plugin list` shows them")
+                .into());
+        }
+        _ => {
+            return Err(Failure::new(USAGE, "digest_ambiguous", format!("several versions begin with {digest}"))
+                .help("give more of it")
+                .into());
+        }
+    };
+    let body = json!({"digest": digest}).to_string();
+    let answer: Value = client.post(&path(&[name, "activate"]), "application/json", body).await?;
+    output.answer(&answer, || format!("plugin {name} runs version {digest}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The most that a body may have, to be shown beside what it has.
+pub(crate) const BODY_MAX: u64 = BODY_BYTES_MAX as u64;

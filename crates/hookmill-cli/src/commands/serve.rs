@@ -1,0 +1,152 @@
+//! `hookmill serve`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hookmill::plugin::Compiler;
+use hookmill::{Engine, EngineConfig};
+use hookmill_server::{Server, Token};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::COMPILE_WORKER;
+use crate::args::Serve;
+use crate::exit_code::{FAILED, Failure, USAGE};
+
+/// The file of `--config`: the same names as the options.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Option<String>,
+    data: Option<PathBuf>,
+    plugins: Option<PathBuf>,
+    #[serde(default)]
+    allow: Vec<IpNet>,
+    grace: Option<u64>,
+    token: Option<String>,
+}
+
+/// What the server is told: an option wins over the file, the file over the default.
+struct Settings {
+    listen: String,
+    engine: EngineConfig,
+    grace: Duration,
+    token: Option<String>,
+}
+
+impl Settings {
+    fn gather(options: Serve, token: Option<String>) -> anyhow::Result<Self> {
+        let file = options.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let data = options.data.or(file.data).unwrap_or_else(|| "hookmill-data".into());
+        let mut engine = EngineConfig::new(data);
+        engine.plugins_dir = options.plugins.or(file.plugins);
+        engine.allow = if options.allow.is_empty() { file.allow } else { options.allow };
+        engine.compiler = this_program_as_compiler()?;
+        Ok(Self {
+            listen: options.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8470".into()),
+            engine,
+            grace: Duration::from_secs(options.grace.or(file.grace).unwrap_or(10)),
+            token: token.or(file.token),
+        })
+    }
+}
+
+fn read_file(file: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::new(USAGE, "config_unreadable", format!("{} can't be read: {error}", file.display()))
+    })?;
+    let parsed = toml::from_str(&text).map_err(|error| {
+        Failure::new(USAGE, "config_invalid", format!("{} can't be used: {}", file.display(), error.to_string().trim()))
+            .help("it may have listen, data, plugins, allow, grace and token")
+    })?;
+    Ok(parsed)
+}
+
+/// Components of strangers are compiled in a child process with limits, which is this very program.
+pub(crate) fn this_program_as_compiler() -> anyhow::Result<Compiler> {
+    let program = std::env::current_exe().context("this program's own path can't be found")?;
+    Ok(Compiler::subprocess(program, [COMPILE_WORKER]))
+}
+
+pub(crate) async fn run(options: Serve, token: Option<String>) -> anyhow::Result<ExitCode> {
+    let Settings { listen, engine, grace, token } = Settings::gather(options, token)?;
+    let data_dir = engine.data_dir.clone();
+    // Listening for signals begins before anything that must be undone.
+    let stop = stop_signal()?;
+    let engine = Engine::start(engine).await.map_err(|error| Failure::explained(FAILED, &error))?;
+    let token = match token {
+        Some(text) => Token::given(&text),
+        None => {
+            let (token, made) = Token::load_or_make(&data_dir)?;
+            if let Some(text) = made {
+                eprintln_token(&text);
+            }
+            token
+        }
+    };
+    let server = Server::bind(&listen, engine.clone(), token).await.map_err(|error| {
+        Failure::new(FAILED, "cannot_listen", error.to_string()).help("choose another address with --listen")
+    })?;
+    println_ready(&format!("hookmill is ready at http://{}", server.address()));
+    let stopping = engine.clone();
+    let mut serving = Box::pin(server.serve(async move { stopping.stopping().await }));
+    let failed = tokio::select! {
+        () = stop => false,
+        () = engine.failed() => true,
+        ended = &mut serving => {
+            ended.context("the server ended")?;
+            false
+        }
+    };
+    tracing::info!("stopping");
+    // Both at once: callers whose event is being recorded hear of it, and deliveries under way end.
+    let (report, served) = tokio::join!(engine.shutdown(grace), tokio::time::timeout(grace, serving));
+    if served.is_err() {
+        tracing::warn!("some connections were still open when the grace period ended");
+    }
+    tracing::info!(
+        waiting = report.waiting,
+        cut_off = report.cut_off,
+        "stopped; what waits is taken up at the next start"
+    );
+    if failed {
+        return Err(Failure::new(FAILED, "store_failed", "the store can't be written any more, see the log")
+            .help("check the disk of the data directory, then start again")
+            .into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::print_stdout, reason = "the one line that tells whoever started the server that it is ready")]
+fn println_ready(text: &str) {
+    println!("{text}");
+}
+
+#[allow(clippy::print_stderr, reason = "shown once, and in no log")]
+fn eprintln_token(text: &str) {
+    eprintln!("the token for callers, shown only this once:\n  export HOOKMILL_TOKEN={text}");
+}
+
+/// Resolves at SIGINT or SIGTERM; a second one ends the process at once.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals can't be heard")?;
+    let mut terminate = signal(SignalKind::terminate()).context("signals can't be heard")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        #[allow(clippy::disallowed_methods, reason = "outlives the engine, so none of its tasks can do this")]
+        drop(tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            #[allow(clippy::exit, reason = "the user asked twice")]
+            std::process::exit(i32::from(FAILED));
+        }));
+    })
+}

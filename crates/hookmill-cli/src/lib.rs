@@ -1,1 +1,0 @@
-//! The hookmill command line.

@@ -1,0 +1,86 @@
+//! The server under test: the release binary, in a process of its own.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::Options;
+use crate::receiver::Receiver;
+
+const TOKEN: &str = "bench";
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
+    _data: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts a server with the invoice plugin and a webhook to the receiver.
+    pub(crate) async fn start(options: &Options, receiver: &Receiver) -> Self {
+        // Beside the build, on a real disk: the temporary directory may be in memory.
+        let data = tempfile::tempdir_in(options.plugins.join("..")).expect("a directory");
+        let mut child = Command::new(&options.hookmill)
+            .args(["serve", "--listen", "127.0.0.1:0", "--allow", "127.0.0.0/8", "--log", "warn", "--data"])
+            .arg(data.path())
+            .env("HOOKMILL_TOKEN", TOKEN)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("build the server first: `cargo xtask bench` does");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let ready = lines.next_line().await.expect("readable").expect("the server says when it is ready");
+        let url = ready.rsplit(' ').next().expect("a URL").to_owned();
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let server = Self { child, url, http, _data: data };
+        server.push(&options.plugins.join("rust_quotation_invoice.wasm")).await;
+        let webhook = json!({
+            "doctype": "Quotation", "doc_event": "on_update", "request_url": format!("{}/in", receiver.url),
+            "plugin": {"name": "invoice"}, "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        });
+        server.put("/v1/webhooks/bench", "application/json", webhook.to_string().into_bytes()).await;
+        server
+    }
+
+    /// Uploads a component, which then is the active version.
+    pub(crate) async fn push(&self, file: &Path) {
+        let wasm = std::fs::read(file).expect("build the plugins first: `cargo xtask plugins`");
+        self.put("/v1/plugins/invoice", "application/wasm", wasm).await;
+    }
+
+    async fn put(&self, path: &str, content_type: &str, body: Vec<u8>) {
+        let request =
+            self.http.put(format!("{}{path}", self.url)).bearer_auth(TOKEN).header("content-type", content_type);
+        let answer = request.body(body).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
+    }
+
+    /// Publishes events; returns when they are acknowledged.
+    pub(crate) async fn publish(&self, content_type: &'static str, body: String) {
+        let request =
+            self.http.post(format!("{}/v1/events", self.url)).bearer_auth(TOKEN).header("content-type", content_type);
+        let answer = request.body(body).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+        // Read to the end, or the connection is not used again.
+        answer.bytes().await.expect("a body");
+    }
+
+    /// Returns the CPU time that the server used so far, user and system together.
+    pub(crate) fn cpu(&self) -> Duration {
+        let id = self.child.id().expect("it runs");
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("Linux");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        // Fields 14 and 15 of the file, in hundredths of a second.
+        let ticks: u64 = [11, 12].iter().map(|place| fields[*place].parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    pub(crate) async fn stop(mut self) {
+        self.child.kill().await.expect("it can be ended");
+    }
+}
