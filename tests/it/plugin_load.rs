@@ -61,7 +61,7 @@ fn a_damaged_component_is_refused_with_the_place_of_the_damage() {
     refused(&whole[..whole.len() / 2], "plugin_corrupt", "damaged at byte");
     refused(&whole[..12], "plugin_corrupt", "damaged at byte");
     refused(b"\0asm", "plugin_corrupt", "damaged at byte");
-    let mut scribbled = whole.clone();
+    let mut scribbled = whole;
     scribbled[200..260].fill(0xff);
     refused(&scribbled, "plugin_corrupt", "damaged at byte");
 }

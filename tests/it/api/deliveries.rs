@@ -26,7 +26,8 @@ async fn with_notes(count: usize, dead: usize) -> (Served, Vec<DeliveryId>) {
 }
 
 fn documents(answer: &Value) -> Vec<&str> {
-    answer["deliveries"].as_array().unwrap().iter().map(|row| row["document"].as_str().unwrap()).collect()
+    let rows = answer["deliveries"].as_array().expect("a list of deliveries");
+    rows.iter().map(|row| row["document"].as_str().expect("a document's name")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
