@@ -146,6 +146,16 @@ fn headers_are_counted_and_checked() {
 }
 
 #[test]
+fn what_only_the_webhook_may_decide_stays_as_it_decided() {
+    let (fault, _) = held(r#"{"do":"change_url"}"#, "plugin_changed_url");
+    assert!(fault.message.contains("https://elsewhere.example/in"), "{}", fault.message);
+    let (fault, _) = held(r#"{"do":"change_method"}"#, "plugin_changed_method");
+    assert!(fault.message.contains("GET"), "{}", fault.message);
+    let (fault, _) = held(r#"{"do":"reserved_header"}"#, "plugin_reserved_header");
+    assert!(fault.message.contains("Webhook-Id"), "{}", fault.message);
+}
+
+#[test]
 fn a_flood_of_log_is_cut_and_says_so() {
     for settings in [r#"{"do":"log_flood","count":1000,"bytes":1000}"#, r#"{"do":"log_flood","count":50000,"bytes":0}"#]
     {

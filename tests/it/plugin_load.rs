@@ -265,7 +265,7 @@ fn a_compiled_plugin_that_was_tampered_with_is_compiled_again() {
     for bad in [changed, good[..good.len() / 2].to_vec(), vec![], vec![0; 10]] {
         fs::write(&file, &bad).unwrap();
         host_in(dir.path()).load(&wasm).expect("a plugin, compiled again");
-        assert_eq!(fs::read(&file).unwrap().len(), good.len(), "the damaged file was left in place");
+        assert_ne!(fs::read(&file).unwrap(), bad, "the damaged file was trusted");
     }
 }
 
