@@ -55,9 +55,13 @@ impl CompiledCache {
             .ok()
     }
 
-    /// Keeps what the compiler made and loads it.
-    pub(crate) fn store(&self, engine: &Engine, digest: &Digest, native: &[u8]) -> wasmtime::Result<Component> {
-        let component = deserialize(engine, native)?;
+    /// Loads what the compiler made just now.
+    pub(crate) fn fresh(&self, engine: &Engine, native: &[u8]) -> wasmtime::Result<Component> {
+        deserialize(engine, native)
+    }
+
+    /// Keeps what the compiler made of a component that was tried out: what is kept is not tried out again.
+    pub(crate) fn keep(&self, engine: &Engine, digest: &Digest, native: &[u8]) {
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
             file.write_all(self.mac(digest, native).as_bytes())?;
@@ -68,7 +72,6 @@ impl CompiledCache {
             // The plugin runs all the same; only the next start compiles it again.
             tracing::warn!(%digest, %error, "a compiled component could not be kept");
         }
-        Ok(component)
     }
 
     fn mac(&self, digest: &Digest, native: &[u8]) -> blake3::Hash {

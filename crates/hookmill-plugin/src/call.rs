@@ -6,10 +6,10 @@ use hookmill_core::{DeliveryId, Digest, Event, Fault, JsonText, PluginName, Plug
 use http::{HeaderName, HeaderValue};
 use wasmtime::{AsContextMut as _, Store};
 
-use crate::bindings::v1::{PluginPre, hookmill::plugin::types as wit};
+use crate::bindings::v1::{self, PluginPre, hookmill::plugin::types as wit};
 use crate::fault::{fault, from_failure, from_trap};
 use crate::guest::{Guest, arm};
-use crate::inspect::Inspection;
+use crate::inspect::{Inspection, LoadProblem};
 use crate::limits::PluginLimits;
 
 /// A plugin that is ready to run. Cloning is cheap.
@@ -121,6 +121,18 @@ impl Plugin {
             Err(_) => Err(fault("plugin_host_panic", "the host failed while it ran the plugin; please report this")),
         };
         TransformReport { result, fuel, memory, log }
+    }
+
+    /// Starts an instance and holds its exports against the contract's types, which nothing but an instance tells.
+    pub(crate) fn check_start(&self, event: &Event, delivery: &DeliveryId) -> Result<(), LoadProblem> {
+        let mut store = Store::new(self.pre.engine(), Guest::new(&self.limits, event.occurred_at, delivery));
+        store.limiter(|guest| &mut guest.meter);
+        let instance = arm(store.as_context_mut(), &self.limits)
+            .and_then(|()| self.pre.instance_pre().instantiate(&mut store))
+            .map_err(|error| LoadProblem::DoesNotStart(from_trap(&error, &store.data().log.take(), &self.limits)))?;
+        v1::Plugin::new(&mut store, &instance)
+            .map(drop)
+            .map_err(|error| LoadProblem::OtherTypes { cause: format!("{error:#}") })
     }
 
     fn call(

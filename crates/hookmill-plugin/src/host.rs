@@ -14,6 +14,7 @@ use crate::bindings::v1::PluginPre;
 use crate::cache::CompiledCache;
 use crate::call::{Grants, Plugin, Transform};
 use crate::compile::Compiler;
+use crate::fault::fault;
 use crate::guest::{Guest, link};
 use crate::inspect::{LoadPluginError, LoadProblem, inspect};
 use crate::limits::PluginLimits;
@@ -163,12 +164,10 @@ impl PluginHost {
             return self.link(&component, inspection);
         }
         let native = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
-        let component = self.cache.store(&self.engine, &digest, &native).map_err(|error| LoadProblem::Host {
-            attempted: "load what the compiler made",
-            cause: format!("{error:#}"),
-        })?;
+        let component = self.cache.fresh(&self.engine, &native).map_err(|error| does_not_fit(&error))?;
         let plugin = self.link(&component, inspection)?;
         try_out(&plugin)?;
+        self.cache.keep(&self.engine, &digest, &native);
         Ok(plugin)
     }
 
@@ -180,6 +179,17 @@ impl PluginHost {
         let other_types = |error: wasmtime::Error| LoadProblem::OtherTypes { cause: format!("{error:#}") };
         let pre = self.linker.instantiate_pre(component).and_then(PluginPre::new).map_err(other_types)?;
         Ok(Plugin { pre, inspection: Arc::new(inspection), limits: self.limits })
+    }
+}
+
+/// Tells a component that wants more than a plugin may have from a host that is at fault.
+fn does_not_fit(error: &wasmtime::Error) -> LoadProblem {
+    let cause = format!("{error:#}");
+    // The engine has no type for this.
+    if cause.contains("pooling allocator") {
+        LoadProblem::DoesNotStart(fault("plugin_out_of_memory", cause))
+    } else {
+        LoadProblem::Host { attempted: "load what the compiler made", cause }
     }
 }
 
@@ -214,12 +224,8 @@ fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
         delivery: &delivery,
         grants: Grants::default(),
     };
+    plugin.check_start(&event, &delivery)?;
     let first = plugin.transform(&input);
-    if let Err(fault) = &first.result
-        && first.fuel == 0
-    {
-        return Err(LoadProblem::DoesNotStart(fault.clone()));
-    }
     let same = (0..2).all(|_| plugin.transform(&input) == first);
     if same { Ok(()) } else { Err(LoadProblem::NotDeterministic) }
 }

@@ -1,1 +1,16 @@
-//! Real parts for hookmill's tests.
+//! Real parts for hookmill's tests: a receiver on a real socket, built components, sample documents, patience.
+//!
+//! Only test code depends on this crate. Nothing here stands in for a part of hookmill; it is the world around it.
+#![allow(clippy::panic, reason = "a helper that can't do its work fails the test that called it")]
+
+mod answer;
+mod components;
+mod documents;
+mod receiver;
+mod wait;
+
+pub use answer::Answer;
+pub use components::{example_plugin, misbehaving, target_dir};
+pub use documents::{document, envelope, expected};
+pub use receiver::{Received, Receiver, RefusingAddress};
+pub use wait::{PATIENCE, wait_for, wait_until};

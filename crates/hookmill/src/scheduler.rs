@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hookmill_core::ports::{DeliveryKey, Pending};
 use hookmill_core::{Event, TenantId, WebhookName};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// What a cap on requests under way is counted by: scheme, host and port of a webhook's URL.
 pub(crate) type Receiver = Arc<str>;
@@ -181,8 +181,13 @@ impl Scheduler {
     }
 
     /// Takes out a delivery that waits for a later time, so that it can be added anew.
+    ///
+    /// `due` is as a store tells it, which need not keep what is finer than a microsecond.
     pub(crate) fn withdraw(&mut self, key: DeliveryKey, due: Timestamp) -> Option<Ticket> {
-        let ticket = self.later.remove(&(due, key))?;
+        let end = due.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
+        let mut near = self.later.range((due, DeliveryKey(i64::MIN))..(end, DeliveryKey(i64::MIN)));
+        let place = *near.find(|((_, other), _)| *other == key)?.0;
+        let ticket = self.later.remove(&place)?;
         self.waiting -= 1;
         self.waiting_bytes -= ticket.bytes();
         // Its lane stays taken by it, or those behind it would overtake.

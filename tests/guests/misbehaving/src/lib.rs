@@ -55,6 +55,12 @@ enum Do {
     Trap,
     /// Sends a header whose value smuggles in a second one.
     BadHeader,
+    /// Sends a header that only the host may set.
+    ReservedHeader,
+    /// Sends to another URL than the draft's.
+    ChangeUrl,
+    /// Sends with another method than the draft's.
+    ChangeMethod,
     /// Sends a JSON body that is no JSON.
     BadJson,
     /// Fails with a failure of `kind`.
@@ -90,6 +96,9 @@ fn transform(event: &Event, draft: Request, settings: Settings) -> Result<Decisi
         Do::Panic => panic!("panicked on demand"),
         Do::Trap => trap(),
         Do::BadHeader => draft.header("x-harmless", "value\r\nx-smuggled: value"),
+        Do::ReservedHeader => draft.header("Webhook-Id", "forged"),
+        Do::ChangeUrl => Request { url: "https://elsewhere.example/in".into(), ..draft },
+        Do::ChangeMethod => Request { method: "GET".into(), ..draft },
         Do::BadJson => draft.json_text("{\"open\": "),
         Do::Fail => return Err(fail(&settings.kind)),
         Do::Stdout => {

@@ -1,0 +1,227 @@
+//! A receiver on a real socket that records every request and answers by a script.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::io::{AsyncReadExt as _, BufReader};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::{Answer, wait_for};
+
+/// A request as it came over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Names and values in the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    /// Returns the value of a header; fails the test if it is missing or came twice.
+    pub fn header(&self, name: &str) -> &str {
+        let mut values = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let (_, value) = values.next().unwrap_or_else(|| panic!("no header {name} in {:?}", self.headers));
+        assert!(values.next().is_none(), "the header {name} came twice");
+        value
+    }
+
+    /// Tells whether a header is there.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Returns the body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the body is UTF-8")
+    }
+}
+
+/// A receiver that answers 200 unless its script says otherwise. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Receiver {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    released: Semaphore,
+    stop: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    script: VecDeque<Answer>,
+    after_script: Answer,
+    requests: Vec<Received>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Receiver {
+    /// Starts a receiver on a free port of 127.0.0.1, on a thread of its own, so that it outlives a test's runtime.
+    pub fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket can be set non-blocking");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let state = State { script: VecDeque::new(), after_script: Answer::Status(200), requests: vec![] };
+        let shared = Arc::new(Shared { state: Mutex::new(state), released: Semaphore::new(0), stop: Notify::new() });
+        let serving = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener).expect("a listener");
+                tokio::select! {
+                    () = serving.stop.notified() => {}
+                    () = serve(listener, serving.clone()) => {}
+                }
+            });
+        });
+        Self { address, shared, thread: Some(thread) }
+    }
+
+    /// Returns the address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns a URL on it; `path` begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Answers the next requests with these, in order of arrival.
+    pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shared.state().script.extend(answers);
+    }
+
+    /// Answers with this whenever the script has run out.
+    pub fn always(&self, answer: Answer) {
+        self.shared.state().after_script = answer;
+    }
+
+    /// Lets `count` requests go that [`Answer::Hold`] holds, or will hold.
+    pub fn release(&self, count: usize) {
+        self.shared.released.add_permits(count);
+    }
+
+    /// Returns all requests so far.
+    pub fn requests(&self) -> Vec<Received> {
+        self.shared.state().requests.clone()
+    }
+
+    /// Returns how many requests came so far.
+    pub fn count(&self) -> usize {
+        self.shared.state().requests.len()
+    }
+
+    /// Waits until `count` requests came, and returns all so far.
+    pub async fn wait_for_requests(&self, count: usize) -> Vec<Received> {
+        let what = format!("{count} requests at the receiver");
+        wait_for(&what, async || (self.count() >= count).then(|| self.requests())).await
+    }
+
+    /// Waits for the only request and returns it.
+    pub async fn only_request(&self) -> Received {
+        let mut requests = self.wait_for_requests(1).await;
+        assert_eq!(requests.len(), 1, "more than one request came");
+        requests.remove(0)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.shared.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A receiver that panicked has stopped all the same.
+            let _ended = thread.join().is_ok();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        if let Ok((stream, _)) = listener.accept().await {
+            let shared = shared.clone();
+            connections.spawn(async move {
+                // A sender that hangs up in the middle is its own affair.
+                let _whole = talk(stream, &shared).await.is_ok();
+            });
+        }
+    }
+}
+
+async fn talk(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read_request(&mut stream).await? {
+        let answer = {
+            let mut state = shared.state();
+            state.requests.push(request);
+            let otherwise = state.after_script.clone();
+            state.script.pop_front().unwrap_or(otherwise)
+        };
+        if !answer.give(&mut stream, &shared.released).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Received>> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) if head.is_empty() => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    let head = String::from_utf8(head).map_err(std::io::Error::other)?;
+    let mut lines = head.trim_end().split("\r\n");
+    let mut first = lines.next().unwrap_or_default().split(' ').map(String::from);
+    let (method, path) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
+    let headers: Vec<(String, String)> = lines
+        .map(|line| line.split_once(':').unwrap_or((line, "")))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    Ok(Some(Received { method, path, headers, body }))
+}
+
+/// An address of this machine where every connection is refused, for as long as this is kept.
+#[derive(Debug)]
+pub struct RefusingAddress(TcpSocket);
+
+impl RefusingAddress {
+    /// Takes a port and does not listen on it.
+    pub fn new() -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        Ok(Self(socket))
+    }
+
+    /// Returns a URL on it; `path` begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.0.local_addr().expect("a bound socket has an address"))
+    }
+}

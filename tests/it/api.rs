@@ -1,0 +1,8 @@
+//! Every call of the REST API, over real HTTP.
+
+mod access;
+mod client;
+mod deliveries;
+mod events;
+mod plugins;
+mod webhooks;

@@ -1,0 +1,8 @@
+//! What an embedder of the engine sees.
+
+mod delivering;
+mod failing;
+mod ordering;
+mod plugins;
+mod recovery;
+mod redelivering;
