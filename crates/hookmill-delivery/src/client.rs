@@ -1,6 +1,6 @@
 //! Sends one request and brings back what the receiver answered.
 
-use std::error::Error;
+use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use hookmill_core::limits::REPLY_BYTES_MAX;

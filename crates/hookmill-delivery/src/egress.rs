@@ -128,10 +128,9 @@ impl Resolve for GuardedResolver {
         let policy = self.0.clone();
         Box::pin(async move {
             let host = name.as_str();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            let found = tokio::net::lookup_host((host, 0)).await?;
             let mut refused = None;
             let allowed: Vec<SocketAddr> = found
-                .into_iter()
                 .filter(|socket| policy.check(host, socket.ip()).map_err(|error| refused = Some(error)).is_ok())
                 .collect();
             match refused {

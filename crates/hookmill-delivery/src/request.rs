@@ -30,7 +30,7 @@ pub struct Outgoing {
 pub enum BuildError {
     /// The URL can't be used.
     #[error("{url:?} is no URL that a request can go to: {cause}")]
-    BadUrl {
+    Url {
         /// The URL.
         url: String,
         /// What is wrong with it.
@@ -38,13 +38,13 @@ pub enum BuildError {
     },
     /// The method is not a token.
     #[error("{method:?} is no HTTP method")]
-    BadMethod {
+    Method {
         /// The method.
         method: String,
     },
     /// A header's name or value breaks the rules of HTTP.
     #[error("the header {name:?} has a name or value that HTTP does not allow")]
-    BadHeader {
+    Header {
         /// Its name.
         name: String,
     },
@@ -53,9 +53,9 @@ pub enum BuildError {
 impl Explain for BuildError {
     fn code(&self) -> &'static str {
         match self {
-            Self::BadUrl { .. } => "request_bad_url",
-            Self::BadMethod { .. } => "request_bad_method",
-            Self::BadHeader { .. } => "request_bad_header",
+            Self::Url { .. } => "request_bad_url",
+            Self::Method { .. } => "request_bad_method",
+            Self::Header { .. } => "request_bad_header",
         }
     }
 }
@@ -76,13 +76,13 @@ pub fn build(
     now: Timestamp,
     secrets: &[SigningSecret],
 ) -> Result<Outgoing, BuildError> {
-    let bad_url = |cause: String| BuildError::BadUrl { url: request.url.chars().take(200).collect(), cause };
+    let bad_url = |cause: String| BuildError::Url { url: request.url.chars().take(200).collect(), cause };
     let url = Url::parse(&request.url).map_err(|error| bad_url(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(bad_url("it must begin with http:// or https:// and name a host".into()));
     }
     let method = Method::from_bytes(request.method.as_bytes())
-        .map_err(|_| BuildError::BadMethod { method: request.method.clone() })?;
+        .map_err(|_| BuildError::Method { method: request.method.clone() })?;
 
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 4);
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -108,7 +108,7 @@ pub fn build(
 }
 
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), BuildError> {
-    let bad_header = || BuildError::BadHeader { name: name.chars().take(60).collect() };
+    let bad_header = || BuildError::Header { name: name.chars().take(60).collect() };
     let parsed_name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header())?;
     let parsed_value = HeaderValue::from_str(value).map_err(|_| bad_header())?;
     Ok((parsed_name, parsed_value))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hookmill_core::{Explain, PluginName};
 use serde::{Deserialize, Serialize};
-use wasm_encoder::{CustomSection, Encode, Section};
+use wasm_encoder::{CustomSection, Encode as _, Section as _};
 
 /// The name of the custom section that holds the text of `plugin.toml`.
 pub(crate) const SECTION: &str = "hookmill:plugin.toml";

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
-use crate::plugins::{PluginInfo, PluginVersion, Plugins, Source};
+use crate::plugins::{Candidate, PluginInfo, PluginVersion, Plugins, Source};
 use crate::preview::Preview;
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
@@ -73,12 +73,10 @@ impl Inner {
         &self,
         tenant: &TenantId,
         name: &PluginName,
-        wasm: Vec<u8>,
-        activate: bool,
-        source: Source,
+        candidate: Candidate,
     ) -> Result<PluginVersion, EngineError> {
         let keep = |digest: &Digest| self.webhooks.pins(digest);
-        self.plugins.upload(tenant, name, wasm, activate, source, self.clock.now(), keep).await
+        self.plugins.upload(tenant, name, candidate, self.clock.now(), keep).await
     }
 }
 
@@ -146,7 +144,7 @@ impl Engine {
         wasm: Vec<u8>,
         activate: bool,
     ) -> Result<PluginVersion, EngineError> {
-        self.inner.upload(tenant, name, wasm, activate, Source::Upload).await
+        self.inner.upload(tenant, name, Candidate { wasm, activate, source: Source::Upload }).await
     }
 
     /// Returns the bounds under which plugins run.

@@ -50,6 +50,15 @@ pub struct PluginVersion {
     pub manifest: Option<Manifest>,
 }
 
+/// A component that is to become a version.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) wasm: Vec<u8>,
+    /// Whether it is to be the active version at once.
+    pub(crate) activate: bool,
+    pub(crate) source: Source,
+}
+
 /// What went wrong when a plugin was last to be replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -140,7 +149,7 @@ impl Plugins {
                     ready.insert(key.clone(), plugin);
                 }
                 Err(error) => {
-                    tracing::error!(plugin = %key.1, %digest, %error, "an active plugin can't be loaded; its deliveries are parked")
+                    tracing::error!(plugin = %key.1, %digest, %error, "an active plugin can't be loaded; its deliveries are parked");
                 }
             }
         }
@@ -219,12 +228,11 @@ impl Plugins {
         &self,
         tenant: &TenantId,
         name: &PluginName,
-        wasm: Vec<u8>,
-        activate: bool,
-        source: Source,
+        candidate: Candidate,
         now: Timestamp,
         keep: impl Fn(&Digest) -> bool,
     ) -> Result<PluginVersion, EngineError> {
+        let Candidate { wasm, activate, source } = candidate;
         let (plugin, wasm) = match self.load(wasm).await {
             Ok(loaded) => loaded,
             Err(error) => {

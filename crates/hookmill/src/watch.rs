@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::StartError;
 use crate::engine::Inner;
-use crate::plugins::Source;
+use crate::plugins::{Candidate, Source};
 
 /// Long enough that an ordinary copy is seen once and whole, short enough that a developer does not notice.
 const DEBOUNCE: Duration = Duration::from_millis(150);
@@ -78,7 +78,7 @@ impl Inner {
         if (at_start && known) || info.is_some_and(|info| info.active == Some(digest)) {
             return;
         }
-        if let Err(error) = self.upload(&tenant, &name, wasm, true, Source::Directory).await {
+        if let Err(error) = self.upload(&tenant, &name, Candidate { wasm, activate: true, source: Source::Directory }).await {
             tracing::warn!(file = %file.display(), code = error.code(), %error, "a plugin file was not taken; the active version stays");
         }
     }
