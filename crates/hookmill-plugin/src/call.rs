@@ -183,7 +183,10 @@ impl Plugin {
         if content_type == Some("application/json")
             && let Some(error) = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).err())
         {
-            return Err(fault("plugin_body_not_json", format!("the plugin returned a json body that is not JSON: {error}")));
+            return Err(fault(
+                "plugin_body_not_json",
+                format!("the plugin returned a json body that is not JSON: {error}"),
+            ));
         }
         let mut headers = request.headers;
         check_headers(&headers, &self.limits)?;

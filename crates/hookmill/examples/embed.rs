@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask plugins && cargo run -p hookmill --example embed -- https://example.com/in`
 
+#![allow(clippy::print_stdout, reason = "an example tells what it does")]
+
 use std::time::Duration;
 
 use hookmill::core::PluginName;

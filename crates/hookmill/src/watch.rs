@@ -78,7 +78,9 @@ impl Inner {
         if (at_start && known) || info.is_some_and(|info| info.active == Some(digest)) {
             return;
         }
-        if let Err(error) = self.upload(&tenant, &name, Candidate { wasm, activate: true, source: Source::Directory }).await {
+        if let Err(error) =
+            self.upload(&tenant, &name, Candidate { wasm, activate: true, source: Source::Directory }).await
+        {
             tracing::warn!(file = %file.display(), code = error.code(), %error, "a plugin file was not taken; the active version stays");
         }
     }

@@ -10,7 +10,7 @@ use crate::receiver::Receiver;
 use crate::server::Server;
 
 /// Requests under way at one time.
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 
 /// Events of one NDJSON request.
 const BATCH: usize = 100;
@@ -70,9 +70,9 @@ impl<'a> Load<'a> {
     }
 
     /// Posts the same body straight to the receiver; returns how many a second.
-    pub(crate) async fn bare_loop(&self, events: usize) -> f64 {
+    pub(crate) async fn bare_loop(&self, events: usize, connections: usize) -> f64 {
         let begun = Instant::now();
-        stream::iter(0..events).map(|_| self.bare_post()).buffer_unordered(CONNECTIONS).collect::<()>().await;
+        stream::iter(0..events).map(|_| self.bare_post()).buffer_unordered(connections).collect::<()>().await;
         events as f64 / begun.elapsed().as_secs_f64()
     }
 

@@ -3,6 +3,8 @@
 //! Run with `cargo xtask bench`. Every figure stands beside that of a bare loop of the same HTTP client posting the
 //! same bodies to the same receiver in the same run, for the machine may be busy with other things.
 
+#![allow(clippy::panic, clippy::print_stdout, reason = "a bench tells its figures, and ends where it can't go on")]
+
 mod load;
 mod receiver;
 mod server;
@@ -10,7 +12,7 @@ mod server;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::load::{Load, Way};
+use crate::load::{CONNECTIONS, Load, Way};
 use crate::receiver::Receiver;
 use crate::server::Server;
 
@@ -67,17 +69,19 @@ async fn rate(options: &Options) {
     println!("warming up");
     load.publish(2_000, Way::Batches).await;
     let events = options.events;
-    println!("{events} events for each line; 64 connections; bodies of {} bytes\n", receiver.sample().len());
+    println!("{events} events for each line; {CONNECTIONS} connections; bodies of {} bytes\n", receiver.sample().len());
     println!("{:<34}{:>10}{:>10}{:>16}", "", "per second", "ratio", "CPU of hookmill");
-    let mut bare = load.bare_loop(events).await;
-    println!("{:<34}{:>10.0}{:>10}", "bare client loop", bare, "1");
+    let one_by_one = load.bare_loop(events / 4, 1).await;
+    println!("{:<34}{one_by_one:>10.0}", "bare client loop, one by one");
+    let mut bare = load.bare_loop(events, CONNECTIONS).await;
+    println!("{:<34}{bare:>10.0}{:>10}", "bare client loop", "1");
     for (name, way) in [("events in batches of 100 (NDJSON)", Way::Batches), ("one event a request", Way::Single)] {
         let cpu_before = server.cpu();
         let elapsed = load.publish(events, way).await;
         let cpu = server.cpu() - cpu_before;
         let rate = events as f64 / elapsed.as_secs_f64();
         println!("{name:<34}{rate:>10.0}{:>10.2}{:>13.0} µs", rate / bare, cpu.as_secs_f64() * 1e6 / events as f64);
-        bare = load.bare_loop(events).await;
+        bare = load.bare_loop(events, CONNECTIONS).await;
         println!("{:<34}{bare:>10.0}{:>10}", "bare client loop again", "1");
     }
     for per_second in [500, 2_000] {

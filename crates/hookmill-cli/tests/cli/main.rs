@@ -1,5 +1,7 @@
 //! The binary, run as its users run it.
 
+#![allow(clippy::panic, reason = "a test's way to say what is wrong")]
+
 mod author;
 mod crash;
 mod demo;
