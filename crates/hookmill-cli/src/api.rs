@@ -16,11 +16,8 @@ pub(crate) struct Client {
     token: Option<String>,
 }
 
-/// Why a call failed, ready to be shown.
-pub(crate) type ClientFailure = Failure;
-
 impl Client {
-    pub(crate) fn new(base: &str, token: Option<&str>) -> Result<Self, ClientFailure> {
+    pub(crate) fn new(base: &str, token: Option<&str>) -> Result<Self, Failure> {
         let url = url::Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         if url.is_none() {
             return Err(Failure::new(USAGE, "bad_url", format!("{base:?} is no http or https URL"))
@@ -51,7 +48,7 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientFailure> {
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let answer = request.send().await.map_err(|error| {
             let cause = std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).last();
             let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
@@ -70,7 +67,7 @@ impl Client {
         Err(refusal(status.as_u16(), &text))
     }
 
-    async fn json(&self, request: RequestBuilder) -> Result<Value, ClientFailure> {
+    async fn json(&self, request: RequestBuilder) -> Result<Value, Failure> {
         let answer = self.send(request).await?;
         let bytes = answer
             .bytes()
@@ -85,37 +82,27 @@ impl Client {
         })
     }
 
-    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, ClientFailure> {
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
         let url = url::Url::parse_with_params(&format!("{}{path}", self.base), query)
             .map_err(|error| Failure::new(USAGE, "bad_url", error.to_string()))?;
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         self.json(self.request(Method::GET, &format!("{path}{query}"))).await
     }
 
-    pub(crate) async fn post(
-        &self,
-        path: &str,
-        content_type: &str,
-        body: impl Into<Bytes>,
-    ) -> Result<Value, ClientFailure> {
+    pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Result<Value, Failure> {
         self.json(self.request(Method::POST, path).header("content-type", content_type).body(body.into())).await
     }
 
-    pub(crate) async fn put(
-        &self,
-        path: &str,
-        content_type: &str,
-        body: impl Into<Bytes>,
-    ) -> Result<Value, ClientFailure> {
+    pub(crate) async fn put(&self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Result<Value, Failure> {
         self.json(self.request(Method::PUT, path).header("content-type", content_type).body(body.into())).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientFailure> {
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
         self.json(self.request(Method::DELETE, path)).await.map(drop)
     }
 
     /// Opens an answer that goes on and on.
-    pub(crate) async fn stream(&self, path: &str) -> Result<Response, ClientFailure> {
+    pub(crate) async fn stream(&self, path: &str) -> Result<Response, Failure> {
         self.send(self.request(Method::GET, path)).await
     }
 }

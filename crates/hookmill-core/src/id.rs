@@ -129,6 +129,48 @@ impl TenantId {
     }
 }
 
+/// Gives a type of bytes its text form: a prefix and hexadecimal digits, in JSON too.
+macro_rules! hex_type {
+    ($type:ident, $prefix:literal, $kind:literal, $rule:literal) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($prefix)?;
+                write_hex(f, &self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                text.strip_prefix($prefix).and_then(parse_hex).map(Self).ok_or_else(|| InvalidName {
+                    kind: $kind,
+                    name: text.chars().take(80).collect(),
+                    rule: $rule,
+                })
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(id: $type) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
 /// The identity of a delivery, and the `webhook-id` that its receiver sees on every try.
 ///
 /// It is a function of tenant, event id and webhook name: publishing an event again leads to the same deliveries,
@@ -176,42 +218,12 @@ impl DeliveryId {
     }
 }
 
-impl fmt::Display for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("dlv_")?;
-        write_hex(f, &self.0)
-    }
-}
-
-impl fmt::Debug for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for DeliveryId {
-    type Err = InvalidName;
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        text.strip_prefix("dlv_").and_then(parse_hex).map(Self).ok_or_else(|| InvalidName {
-            kind: "a delivery's id",
-            name: text.chars().take(80).collect(),
-            rule: "it is `dlv_` and 32 hexadecimal digits, as `hookmill delivery list` prints it",
-        })
-    }
-}
-
-impl TryFrom<String> for DeliveryId {
-    type Error = InvalidName;
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<DeliveryId> for String {
-    fn from(id: DeliveryId) -> Self {
-        id.to_string()
-    }
-}
+hex_type!(
+    DeliveryId,
+    "dlv_",
+    "a delivery's id",
+    "it is `dlv_` and 32 hexadecimal digits, as `hookmill delivery list` prints it"
+);
 
 /// The SHA-256 of some bytes. A plugin's version *is* the digest of its component.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -240,41 +252,7 @@ impl Digest {
     }
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = InvalidName;
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        parse_hex(text.strip_prefix("sha256:").unwrap_or(text)).map(Self).ok_or_else(|| InvalidName {
-            kind: "a digest",
-            name: text.chars().take(80).collect(),
-            rule: "it is the SHA-256 of a component in 64 hexadecimal digits",
-        })
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = InvalidName;
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
-    }
-}
+hex_type!(Digest, "", "a digest", "it is the SHA-256 of a component in 64 hexadecimal digits");
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -24,7 +24,10 @@ pub(crate) struct Guest {
     pub(crate) log: SharedLog,
     pub(crate) meter: MemoryMeter,
     table: ResourceTable,
-    wasi: WasiCtx,
+    /// Made when the guest first asks for something of WASI, which most never do.
+    wasi: Option<WasiCtx>,
+    seed: DeliveryId,
+    hostcall_bytes_max: usize,
     /// Nanoseconds since 1970 at which every clock stands.
     instant: u64,
 }
@@ -33,18 +36,6 @@ impl Guest {
     /// Makes the surroundings of one call: clocks stand at `at`, random numbers follow from `seed`.
     pub(crate) fn new(limits: &PluginLimits, at: Timestamp, seed: &DeliveryId) -> Self {
         let log = SharedLog::new(limits.log_bytes_max);
-        let mut rng_seed = [0; 32];
-        for (byte, seed_byte) in rng_seed.iter_mut().zip(seed.as_bytes()) {
-            *byte = *seed_byte;
-        }
-        let wasi = WasiCtx::builder()
-            .stdout(log.stream("stdout"))
-            .stderr(log.stream("stderr"))
-            .insecure_random(ChaCha8Rng::from_seed(rng_seed))
-            .insecure_random_seed(u128::from_be_bytes(*seed.as_bytes()))
-            .secure_random(ChaCha8Rng::from_seed(rng_seed))
-            .max_random_size(limits.hostcall_bytes_max as u64)
-            .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles_max);
         let instant = u64::try_from(at.as_nanosecond()).unwrap_or(0);
@@ -54,13 +45,33 @@ impl Guest {
             bytes_max: limits.memory_bytes_max,
             table_entries_max: limits.table_entries_max,
         };
-        Self { log, meter, table, wasi, instant }
+        Self { log, meter, table, wasi: None, seed: *seed, hostcall_bytes_max: limits.hostcall_bytes_max, instant }
+    }
+
+    /// Returns what stands behind the guest's WASI: output that is logged, and numbers that follow from the seed.
+    fn wasi(&mut self) -> &mut WasiCtx {
+        let Self { log, seed, hostcall_bytes_max, wasi, .. } = self;
+        wasi.get_or_insert_with(|| {
+            let mut rng_seed = [0; 32];
+            for (byte, seed_byte) in rng_seed.iter_mut().zip(seed.as_bytes()) {
+                *byte = *seed_byte;
+            }
+            WasiCtx::builder()
+                .stdout(log.stream("stdout"))
+                .stderr(log.stream("stderr"))
+                .insecure_random(ChaCha8Rng::from_seed(rng_seed))
+                .insecure_random_seed(u128::from_be_bytes(*seed.as_bytes()))
+                .secure_random(ChaCha8Rng::from_seed(rng_seed))
+                .max_random_size(*hostcall_bytes_max as u64)
+                .build()
+        })
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        self.wasi();
+        WasiCtxView { ctx: self.wasi.as_mut().expect("made the line before"), table: &mut self.table }
     }
 }
 
@@ -74,9 +85,9 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     sync::io::streams::add_to_linker::<Guest, Io>(linker, |guest| &mut guest.table)?;
     clocks::wall_clock::add_to_linker::<Guest, Clocks>(linker, Guest::standing_clocks)?;
     clocks::monotonic_clock::add_to_linker::<Guest, Clocks>(linker, Guest::standing_clocks)?;
-    random::random::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
-    random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
-    random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
+    random::random::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi().random())?;
+    random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi().random())?;
+    random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi().random())?;
     cli::environment::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
     cli::exit::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
     cli::stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;

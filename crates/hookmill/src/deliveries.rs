@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use hookmill_core::ports::{DeliveryDetail, DeliveryKey, DeliveryQuery, DeliveryRow, Page, Pending, Record, Reopen};
+use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page, Pending, Record, Reopen};
 use hookmill_core::{DeliveryId, DeliveryState, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
 use crate::engine::Inner;
 use crate::publish::ticket;
+use crate::scheduler::Ticket;
 
 /// What is sent when a delivery is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -105,14 +106,17 @@ impl Inner {
         let hook =
             self.webhooks.find(tenant, &row.webhook).ok_or_else(|| EngineError::not_found("webhook", &row.webhook))?;
         let now = self.clock.now();
+        // From here on nobody else can reopen it.
         let waiting = match row.status.state {
-            DeliveryState::Pending => Some(self.withdraw(row.key, row)?),
-            _ => None,
+            DeliveryState::Pending => Some(self.withdraw(row)?),
+            _ if self.scheduler().claim(row.key) => None,
+            _ => return Err(under_way(row)),
         };
         let reopen = Reopen { delivery: row.key, render_again: mode == RedeliverMode::Transform, due: now };
         if let Err(error) = self.store.append(vec![Record::Reopen(reopen)], self.fence).await {
-            if let Some(ticket) = waiting {
-                self.scheduler().restore(ticket, now);
+            match waiting {
+                Some(ticket) => self.scheduler().restore(ticket, now),
+                None => self.scheduler().disclaim(row.key),
             }
             return Err(error.into());
         }
@@ -138,9 +142,12 @@ impl Inner {
     }
 
     /// Takes a delivery that waits for its next try out of the scheduler; one that is under way stays there.
-    fn withdraw(&self, key: DeliveryKey, row: &DeliveryRow) -> Result<crate::scheduler::Ticket, EngineError> {
-        row.status.next_attempt_at.and_then(|due| self.scheduler().withdraw(key, due)).ok_or_else(|| {
-            EngineError::Conflict { code: "delivery_under_way", what: format!("{} is under way already", row.id) }
-        })
+    fn withdraw(&self, row: &DeliveryRow) -> Result<Ticket, EngineError> {
+        let due = row.status.next_attempt_at.ok_or_else(|| under_way(row))?;
+        self.scheduler().withdraw(row.key, due).ok_or_else(|| under_way(row))
     }
+}
+
+fn under_way(row: &DeliveryRow) -> EngineError {
+    EngineError::Conflict { code: "delivery_under_way", what: format!("{} is under way or about to be", row.id) }
 }

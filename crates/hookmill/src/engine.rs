@@ -69,6 +69,19 @@ impl Inner {
         self.failed.cancel();
     }
 
+    /// Does `work` to its end even if whoever asked for it goes away, as the client of a server may at any moment: what
+    /// is written to the store must reach memory too.
+    async fn to_the_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        match self.tasks.spawn(work).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is being torn down, and this with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
     pub(crate) async fn upload(
         &self,
         tenant: &TenantId,
@@ -97,7 +110,8 @@ impl Engine {
         tenant: &TenantId,
         events: Vec<EventEnvelope>,
     ) -> Vec<Result<Published, EngineError>> {
-        self.inner.publish(tenant, events).await
+        let (inner, tenant) = (self.inner.clone(), tenant.clone());
+        self.inner.to_the_end(async move { inner.publish(&tenant, events).await }).await
     }
 
     /// Saves a webhook under a name; answers with the stored form and whether it is new.
@@ -107,7 +121,8 @@ impl Engine {
         name: &WebhookName,
         webhook: Webhook,
     ) -> Result<(StoredWebhook, bool), EngineError> {
-        self.inner.webhooks.put(tenant, name, webhook).await
+        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
+        self.inner.to_the_end(async move { inner.webhooks.put(&tenant, &name, webhook).await }).await
     }
 
     /// Returns one webhook.
@@ -123,7 +138,8 @@ impl Engine {
 
     /// Removes a webhook. What it owes already and has not sent is parked when its turn comes.
     pub async fn delete_webhook(&self, tenant: &TenantId, name: &WebhookName) -> Result<(), EngineError> {
-        self.inner.webhooks.delete(tenant, name).await
+        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
+        self.inner.to_the_end(async move { inner.webhooks.delete(&tenant, &name).await }).await
     }
 
     /// Says what a webhook would send for an event; sends and records nothing.
@@ -144,7 +160,9 @@ impl Engine {
         wasm: Vec<u8>,
         activate: bool,
     ) -> Result<PluginVersion, EngineError> {
-        self.inner.upload(tenant, name, Candidate { wasm, activate, source: Source::Upload }).await
+        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
+        let candidate = Candidate { wasm, activate, source: Source::Upload };
+        self.inner.to_the_end(async move { inner.upload(&tenant, &name, candidate).await }).await
     }
 
     /// Returns the bounds under which plugins run.
@@ -159,12 +177,14 @@ impl Engine {
         name: &PluginName,
         digest: Digest,
     ) -> Result<(), EngineError> {
-        self.inner.plugins.activate(tenant, name, digest).await
+        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
+        self.inner.to_the_end(async move { inner.plugins.activate(&tenant, &name, digest).await }).await
     }
 
     /// Goes back to the version that was active before; answers with it.
     pub async fn rollback_plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<Digest, EngineError> {
-        self.inner.plugins.rollback(tenant, name).await
+        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
+        self.inner.to_the_end(async move { inner.plugins.rollback(&tenant, &name).await }).await
     }
 
     /// Returns all plugins of a tenant, by name.
@@ -195,7 +215,8 @@ impl Engine {
 
     /// Sends a delivery again, now; one that waits for its next try goes at once.
     pub async fn redeliver(&self, tenant: &TenantId, id: DeliveryId, mode: RedeliverMode) -> Result<(), EngineError> {
-        self.inner.redeliver(tenant, id, mode).await
+        let (inner, tenant) = (self.inner.clone(), tenant.clone());
+        self.inner.to_the_end(async move { inner.redeliver(&tenant, id, mode).await }).await
     }
 
     /// Sends again what `query` finds, or only counts it in a dry run.
@@ -206,7 +227,8 @@ impl Engine {
         mode: RedeliverMode,
         dry_run: bool,
     ) -> Result<RedeliverReport, EngineError> {
-        self.inner.redeliver_many(tenant, query, mode, dry_run).await
+        let (inner, tenant, query) = (self.inner.clone(), tenant.clone(), query.clone());
+        self.inner.to_the_end(async move { inner.redeliver_many(&tenant, &query, mode, dry_run).await }).await
     }
 
     /// Listens to attempts as they are settled. Who falls far behind misses the oldest and is told so.

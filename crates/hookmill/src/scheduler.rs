@@ -4,7 +4,7 @@
 //! in which they became due; a webhook may ask for lanes, in which one document's deliveries follow one another. What
 //! is due later waits in order of time. Nothing here is durable: a restart rebuilds it from the store.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use hookmill_core::ports::{DeliveryKey, Pending};
@@ -62,6 +62,8 @@ pub(crate) struct Scheduler {
     lines: HashMap<Receiver, Line>,
     round: VecDeque<Receiver>,
     later: BTreeMap<(Timestamp, DeliveryKey), Ticket>,
+    /// Every delivery that waits, is under way, or is about to be added: none may be here twice.
+    present: HashSet<DeliveryKey>,
     /// Behind the head of each lane, those that wait for it; a lane that is here is taken.
     lanes: HashMap<Lane, BTreeMap<DeliveryKey, Ticket>>,
     in_flight: usize,
@@ -79,6 +81,7 @@ impl Scheduler {
             lines: HashMap::new(),
             round: VecDeque::new(),
             later: BTreeMap::new(),
+            present: HashSet::new(),
             lanes: HashMap::new(),
             in_flight: 0,
             waiting: 0,
@@ -98,8 +101,19 @@ impl Scheduler {
         self.in_flight
     }
 
+    /// Announces a settled delivery that is to be added again; false if it is here, or was announced already.
+    pub(crate) fn claim(&mut self, key: DeliveryKey) -> bool {
+        self.present.insert(key)
+    }
+
+    /// Takes an announcement back.
+    pub(crate) fn disclaim(&mut self, key: DeliveryKey) {
+        self.present.remove(&key);
+    }
+
     /// Takes a delivery in that is neither waiting nor under way.
     pub(crate) fn add(&mut self, mut ticket: Ticket, now: Timestamp) {
+        self.present.insert(ticket.pending.key);
         if self.waiting_bytes + ticket.bytes() > self.limits.waiting_bytes_max {
             ticket.event = None;
         }
@@ -172,7 +186,10 @@ impl Scheduler {
             again.event = None;
             self.waiting += 1;
             self.place(again, now);
-        } else if let Some(lane) = &ticket.lane {
+            return;
+        }
+        self.present.remove(&ticket.pending.key);
+        if let Some(lane) = &ticket.lane {
             match self.lanes.get_mut(lane).and_then(BTreeMap::pop_first) {
                 Some((_, behind)) => self.place(behind, now),
                 None => drop(self.lanes.remove(lane)),

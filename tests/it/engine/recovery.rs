@@ -27,6 +27,21 @@ async fn what_was_pending_is_delivered_after_a_restart_under_the_same_id() {
     assert_eq!(requests[0].body, requests[1].body);
 }
 
+/// The client of a server may go away at any moment, and its request is dropped where it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_goes_away_leaves_nothing_behind_unsent() {
+    let stand = Stand::new().await;
+    stand.webhook("notes", json!({})).await;
+    for number in 0..20 {
+        let (tenant, event) = (tenant(), note(&format!("N-{number}")));
+        let mut publishing = Box::pin(stand.engine.publish(&tenant, event));
+        // Begun, and most likely not ended: the store has not synced yet.
+        let _seldom_ready = futures::poll!(publishing.as_mut());
+    }
+    let requests = stand.receiver.wait_for_requests(20).await;
+    assert_eq!(requests.len(), 20);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_delivered_stays_delivered() {
     let stand = Stand::new().await;

@@ -106,3 +106,21 @@ async fn many_are_counted_first_and_then_sent() {
     assert_eq!((report.matched, report.redelivered, report.passed_over), (12, 12, 0));
     stand.receiver.wait_for_requests(24).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_ask_at_once_send_it_once_more() {
+    let stand = Stand::new().await;
+    stand.webhook("notes", json!({})).await;
+    let id = stand.publish(note("N-1")).await;
+    stand.reaches(id, DeliveryState::Delivered).await;
+    stand.receiver.always(Answer::Hold);
+    let tenant = tenant();
+    let ask = || stand.engine.redeliver(&tenant, id, RedeliverMode::AsSent);
+    let (one, two) = tokio::join!(ask(), ask());
+    let refused = [one, two].into_iter().filter_map(Result::err).map(|error| error.code()).collect::<Vec<_>>();
+    assert_eq!(refused, ["delivery_under_way"]);
+    stand.receiver.wait_for_requests(2).await;
+    stand.receiver.release(1);
+    stand.tried(id, 2).await;
+    assert_eq!(stand.receiver.count(), 2);
+}

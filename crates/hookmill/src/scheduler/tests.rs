@@ -97,6 +97,20 @@ fn a_lane_keeps_its_order_through_a_retry_and_other_lanes_go_on() {
 }
 
 #[test]
+fn a_delivery_that_is_here_can_not_come_again() {
+    let mut scheduler = scheduler(10, 10);
+    scheduler.add(ticket(1, "r", None, 0), at(0));
+    assert!(!scheduler.claim(DeliveryKey(1)), "it waits");
+    let started = start_all(&mut scheduler, 0);
+    assert!(!scheduler.claim(DeliveryKey(1)), "it is under way");
+    scheduler.done(&started[0], None, at(0));
+    assert!(scheduler.claim(DeliveryKey(1)), "it is settled");
+    assert!(!scheduler.claim(DeliveryKey(1)), "somebody else was first");
+    scheduler.disclaim(DeliveryKey(1));
+    assert!(scheduler.claim(DeliveryKey(1)));
+}
+
+#[test]
 fn everything_ends_with_nothing_left_behind() {
     let mut scheduler = scheduler(3, 2);
     for key in 0..50 {
@@ -112,6 +126,7 @@ fn everything_ends_with_nothing_left_behind() {
     seen.sort_unstable();
     assert_eq!(seen, (0..50).collect::<Vec<_>>());
     assert_eq!((scheduler.waiting(), scheduler.in_flight(), scheduler.waiting_bytes), (0, 0, 0));
+    assert!(scheduler.present.is_empty());
     assert!(scheduler.lines.is_empty() && scheduler.lanes.is_empty() && scheduler.round.is_empty());
 }
 

@@ -1,0 +1,92 @@
+//! The arguments of `hookmill plugin`.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Language {
+    /// Rust, typed
+    Rust,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// Make a plugin project that builds and tests at once
+    #[command(
+        after_help = "Example:\n  hookmill plugin new my-plugin --lang rust && cd my-plugin && cargo test && hookmill plugin build"
+    )]
+    New {
+        /// The plugin's name and directory
+        name: String,
+        /// The language
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: Language,
+    },
+    /// Build a plugin project into a component with its manifest in it
+    #[command(after_help = "Example:\n  hookmill plugin build . --out my-plugin.wasm")]
+    Build {
+        /// The project
+        #[arg(default_value = ".", value_name = "DIR")]
+        dir: PathBuf,
+        /// Where to write the component [default: NAME.wasm in the project]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check a component as the server would
+    #[command(after_help = "Example:\n  hookmill plugin check my-plugin.wasm")]
+    Check {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Run a component on an event, with the server's own limits
+    #[command(
+        after_help = "Example:\n  hookmill plugin run my-plugin.wasm --event quotation.json --settings '{\"currency\": \"EUR\"}'\n\n\
+        Exit code 0: it made a request or skipped the event; 4: it failed."
+    )]
+    Run {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The event, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        event: PathBuf,
+        /// The webhook's settings for the plugin
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        settings: String,
+        /// The URL of the draft that the plugin is given
+        #[arg(long = "request-url", default_value = "https://example.com/", value_name = "URL")]
+        request_url: String,
+    },
+    /// Upload a component; from the next event on, it runs
+    #[command(after_help = "Example:\n  hookmill plugin push my-plugin.wasm --name invoice")]
+    Push {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The plugin's name; else that of its manifest, else the file's stem
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Upload only; `plugin activate` makes it run
+        #[arg(long)]
+        stage: bool,
+    },
+    /// List all plugins with their versions
+    #[command(after_help = "Example:\n  hookmill plugin list")]
+    List,
+    /// Make a version the active one
+    #[command(after_help = "Example:\n  hookmill plugin activate invoice 3f2a9c41")]
+    Activate {
+        /// The plugin
+        name: String,
+        /// The version's digest, or so much of its beginning that no other begins alike
+        digest: String,
+    },
+    /// Go back to the version that was active before
+    #[command(after_help = "Example:\n  hookmill plugin rollback invoice")]
+    Rollback {
+        /// The plugin
+        name: String,
+    },
+}
