@@ -8,9 +8,19 @@ use crate::bindings::v1::hookmill::plugin::types::{Failure, Problem};
 use crate::guest::GrowthRefused;
 use crate::limits::PluginLimits;
 
+/// Characters of a message that a guest may have chosen. It stands in each attempt and in the delivery's reason.
+const MESSAGE_CHARS_MAX: usize = 2_000;
+
+/// Characters of a backtrace, whose names the guest chose too.
+const BACKTRACE_CHARS_MAX: usize = 16_000;
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
+}
+
 /// Makes a fault without a backtrace.
-pub(crate) fn fault(code: &str, message: impl Into<String>) -> Fault {
-    Fault { code: code.into(), message: message.into(), backtrace: None }
+pub(crate) fn fault(code: &str, message: impl AsRef<str>) -> Fault {
+    Fault { code: code.into(), message: cut(message.as_ref(), MESSAGE_CHARS_MAX), backtrace: None }
 }
 
 /// Explains why a call ended without an answer. `log` is what the guest wrote: a panic tells of itself there.
@@ -39,7 +49,7 @@ pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &Plugin
             None => from_message(&error.root_cause().to_string()),
         }
     };
-    Fault { code: code.into(), message, backtrace: backtrace(error) }
+    Fault { backtrace: backtrace(error), ..fault(code, message) }
 }
 
 fn from_message(message: &str) -> (&'static str, String) {
@@ -76,7 +86,7 @@ fn backtrace(error: &wasmtime::Error) -> Option<String> {
         })
         .take(64)
         .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    (!lines.is_empty()).then(|| cut(&lines.join("\n"), BACKTRACE_CHARS_MAX))
 }
 
 fn demangled(name: &str) -> String {

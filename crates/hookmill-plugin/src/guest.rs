@@ -19,6 +19,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::bindings::v1;
 use crate::limits::PluginLimits;
 
+/// Random bytes that a guest gets at once. Making them costs the host time that fuel does not count.
+const RANDOM_BYTES_MAX: u64 = 4 * 1024;
+
 /// The data of a store: one call's surroundings.
 pub(crate) struct Guest {
     pub(crate) log: SharedLog,
@@ -27,7 +30,6 @@ pub(crate) struct Guest {
     /// Made when the guest first asks for something of WASI, which most never do.
     wasi: Option<WasiCtx>,
     seed: DeliveryId,
-    hostcall_bytes_max: usize,
     /// Nanoseconds since 1970 at which every clock stands.
     instant: u64,
 }
@@ -45,12 +47,12 @@ impl Guest {
             bytes_max: limits.memory_bytes_max,
             table_entries_max: limits.table_entries_max,
         };
-        Self { log, meter, table, wasi: None, seed: *seed, hostcall_bytes_max: limits.hostcall_bytes_max, instant }
+        Self { log, meter, table, wasi: None, seed: *seed, instant }
     }
 
     /// Returns what stands behind the guest's WASI: output that is logged, and numbers that follow from the seed.
     fn wasi(&mut self) -> &mut WasiCtx {
-        let Self { log, seed, hostcall_bytes_max, wasi, .. } = self;
+        let Self { log, seed, wasi, .. } = self;
         wasi.get_or_insert_with(|| {
             let mut rng_seed = [0; 32];
             for (byte, seed_byte) in rng_seed.iter_mut().zip(seed.as_bytes()) {
@@ -62,7 +64,7 @@ impl Guest {
                 .insecure_random(ChaCha8Rng::from_seed(rng_seed))
                 .insecure_random_seed(u128::from_be_bytes(*seed.as_bytes()))
                 .secure_random(ChaCha8Rng::from_seed(rng_seed))
-                .max_random_size(*hostcall_bytes_max as u64)
+                .max_random_size(RANDOM_BYTES_MAX)
                 .build()
         })
     }
@@ -234,6 +236,10 @@ impl Log {
     }
 
     fn print(&mut self, name: &'static str, bytes: &[u8]) {
+        if self.bytes_left == 0 {
+            self.cut = true;
+            return;
+        }
         let text = String::from_utf8_lossy(bytes);
         let place = usize::from(name == "stderr");
         let Some(unfinished) = self.unfinished.get_mut(place) else { return };

@@ -116,6 +116,8 @@ pub(crate) struct Plugins {
     /// Versions that webhooks stay on, ready to run.
     pinned: ArcSwap<HashMap<Digest, Plugin>>,
     entries: Mutex<HashMap<Key, Entry>>,
+    /// Loads follow one another: each may compile for a minute, and is tried out in an instance of its own.
+    loading: Mutex<()>,
 }
 
 impl Plugins {
@@ -140,6 +142,7 @@ impl Plugins {
             active: ArcSwap::default(),
             pinned: ArcSwap::default(),
             entries: Mutex::new(HashMap::new()),
+            loading: Mutex::new(()),
         };
         let mut ready = HashMap::new();
         for (key, entry) in &entries {
@@ -217,6 +220,7 @@ impl Plugins {
 
     /// Loads on a thread that may block; gives the bytes back.
     async fn load(&self, wasm: Vec<u8>) -> Result<(Plugin, Vec<u8>), LoadPluginError> {
+        let _turn = self.loading.lock().await;
         let host = self.host.clone();
         tokio::task::spawn_blocking(move || host.load(&wasm).map(|plugin| (plugin, wasm))).await.unwrap_or_else(
             |error| Err(LoadProblem::Host { attempted: "load the component", cause: error.to_string() }.into()),

@@ -41,10 +41,8 @@ fn events(send: &EventSend, text: &str) -> anyhow::Result<Vec<String>> {
     if let (Some(doctype), Some(doc_event)) = (&send.doctype, &send.doc_event) {
         let doc: &RawValue =
             serde_json::from_str(text).with_context(|| format!("{} is no JSON document", send.file.display()))?;
-        return Ok(vec![
-            serde_json::to_string(&json!({"doctype": doctype, "doc_event": doc_event, "doc": null}))?
-                .replace("null", doc.get()),
-        ]);
+        let (doctype, doc_event) = (json!(doctype), json!(doc_event));
+        return Ok(vec![format!(r#"{{"doctype":{doctype},"doc_event":{doc_event},"doc":{}}}"#, doc.get())]);
     }
     if text.trim_start().starts_with('[') {
         let elements: Vec<&RawValue> =

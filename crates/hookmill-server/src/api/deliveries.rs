@@ -1,10 +1,12 @@
 //! `/v1/deliveries`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
-use hookmill::core::{DeliveryId, DeliveryState};
+use hookmill::core::{Attempt, DeliveryId, DeliveryState, Event};
 use hookmill::{DeliveryQuery, DeliveryRow, RedeliverMode, WebhookName};
 use http::StatusCode;
 use jiff::Timestamp;
@@ -58,9 +60,21 @@ struct Row {
     document: String,
     state: DeliveryState,
     reason: Option<String>,
-    attempts: u32,
+    /// A count in a list; one delivery shows the attempts themselves in its place.
+    #[serde(rename = "attempts", skip_serializing_if = "Option::is_none")]
+    attempt_count: Option<u32>,
     next_attempt_at: Option<Timestamp>,
     received_at: Timestamp,
+}
+
+/// One delivery with all that is known of it. Written in one go: the document's text must not pass through a parser
+/// that rewrites its numbers.
+#[derive(Debug, Serialize)]
+struct Detail {
+    #[serde(flatten)]
+    row: Row,
+    attempts: Vec<Attempt>,
+    event: Arc<Event>,
 }
 
 impl From<DeliveryRow> for Row {
@@ -76,7 +90,7 @@ impl From<DeliveryRow> for Row {
             document,
             state: status.state,
             reason: status.reason,
-            attempts,
+            attempt_count: Some(attempts),
             next_attempt_at: status.next_attempt_at,
             received_at,
         }
@@ -84,6 +98,10 @@ impl From<DeliveryRow> for Row {
 }
 
 pub(super) async fn list(State(api): State<Api>, Params(filter): Params<Filter>) -> Answer {
+    if filter.dry_run || filter.mode.is_some() {
+        let detail = "a list takes no `dry_run` and no `mode`";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "query_malformed", detail));
+    }
     let (limit, cursor) = (filter.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX), filter.cursor);
     let page = api.engine.deliveries(&api.tenant, &filter.query(), cursor, limit).await?;
     let rows: Vec<Row> = page.rows.into_iter().map(Row::from).collect();
@@ -92,10 +110,8 @@ pub(super) async fn list(State(api): State<Api>, Params(filter): Params<Filter>)
 
 pub(super) async fn show(State(api): State<Api>, Path(id): Path<DeliveryIdParam>) -> Answer {
     let detail = api.engine.delivery(&api.tenant, id.parse()?).await?;
-    let mut answer = serde_json::to_value(Row::from(detail.row)).expect("a delivery is JSON");
-    // `attempts` is a count in a list, and here the attempts themselves.
-    answer["attempts"] = serde_json::to_value(&detail.attempts).expect("attempts are JSON");
-    answer["event"] = serde_json::to_value(&*detail.event).expect("an event is JSON");
+    let row = Row { attempt_count: None, ..Row::from(detail.row) };
+    let answer = Detail { row, attempts: detail.attempts, event: detail.event };
     Ok(Json(answer).into_response())
 }
 
@@ -117,6 +133,10 @@ pub(super) async fn redeliver(State(api): State<Api>, Path(id): Path<DeliveryIdP
 
 pub(super) async fn redeliver_many(State(api): State<Api>, body: Body) -> Answer {
     let filter: Filter = read_json(body).await?;
+    if filter.limit.is_some() || filter.cursor.is_some() {
+        let detail = "a bulk redelivery takes no `limit` and no `cursor`: it sends all that the filter finds";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "body_malformed", detail));
+    }
     let (mode, dry_run) = (filter.mode.unwrap_or_default(), filter.dry_run);
     let query = filter.query();
     if query == DeliveryQuery::default() {
