@@ -80,6 +80,30 @@ fn default_timeout_ms() -> u32 {
     15_000
 }
 
+/// Headers that belong to the connection or to hookmill's own account of the request.
+const RESERVED_HEADERS: [&str; 15] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
+    "x-frappe-webhook-signature",
+];
+
+/// Tells whether only the host may set this header, whoever asks: a webhook's rows or a plugin.
+pub fn is_reserved_header(name: &str) -> bool {
+    RESERVED_HEADERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
+}
+
 /// The HTTP method of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use hookmill_core::webhook::is_reserved_header;
 use hookmill_core::{DeliveryId, Digest, Event, Fault, JsonText, PluginName, PluginRun, Request};
 use http::{HeaderName, HeaderValue};
 use wasmtime::{AsContextMut as _, Store};
@@ -230,25 +231,6 @@ fn wit_draft(input: &Transform<'_>) -> wit::Request {
     wit::Request { method: draft.method.clone(), url: draft.url.clone(), headers: draft.headers.clone(), body }
 }
 
-/// Headers that belong to the connection or to hookmill's own account of the request.
-const RESERVED_HEADERS: [&str; 15] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "webhook-id",
-    "webhook-signature",
-    "webhook-timestamp",
-    "x-frappe-webhook-signature",
-];
-
 fn check_headers(headers: &[(String, String)], limits: &PluginLimits) -> Result<(), Fault> {
     let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     if headers.len() > limits.headers_max || bytes > limits.header_bytes_max {
@@ -276,7 +258,7 @@ fn check_headers(headers: &[(String, String)], limits: &PluginLimits) -> Result<
                 format!("the plugin returned the header {shown} with a value that HTTP does not allow"),
             ));
         }
-        if RESERVED_HEADERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+        if is_reserved_header(name) {
             return Err(fault(
                 "plugin_reserved_header",
                 format!("the plugin returned the header {shown}, which only the host may set"),

@@ -14,6 +14,10 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 /// What an expression or a template may cost; some hundred times what real ones need.
 const FUEL: u64 = 200_000;
 
+/// Characters of one expression. The parser calls itself for every operator, and a longer row of them could use up the
+/// stack of the thread that saves a webhook.
+const EXPRESSION_CHARS_MAX: usize = 1_000;
+
 const URL: &str = "request_url";
 const BODY: &str = "json_template";
 
@@ -63,14 +67,17 @@ impl Renderer {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_fuel(Some(FUEL));
         if let Some(condition) = condition_of(&webhook) {
+            check_length("condition", condition)?;
             environment.compile_expression(condition).map_err(|error| invalid("condition", &error))?;
         }
         if webhook.dynamic_url {
+            check_blocks(URL, &webhook.request_url)?;
             environment
                 .add_template_owned(URL, webhook.request_url.trim().to_owned())
                 .map_err(|error| invalid(URL, &error))?;
         }
         if let Some(template) = &webhook.json_template {
+            check_blocks(BODY, template)?;
             environment.add_template_owned(BODY, template.clone()).map_err(|error| invalid(BODY, &error))?;
         }
         Ok(Self { webhook, environment })
@@ -159,6 +166,24 @@ pub fn complete(mut request: Request, made: bool, event: &Event) -> Request {
         request.headers.insert(0, ("content-type".into(), "application/json".into()));
     }
     request
+}
+
+fn check_length(field: &'static str, expression: &str) -> Result<(), WebhookError> {
+    if expression.chars().count() <= EXPRESSION_CHARS_MAX {
+        return Ok(());
+    }
+    Err(WebhookError::invalid(field, format!("has an expression of more than {EXPRESSION_CHARS_MAX} characters")))
+}
+
+/// Checks what stands between a template's braces.
+fn check_blocks(field: &'static str, template: &str) -> Result<(), WebhookError> {
+    for (opening, closing) in [("{{", "}}"), ("{%", "%}")] {
+        for rest in template.split(opening).skip(1) {
+            let block = rest.split(closing).next();
+            check_length(field, block.unwrap_or_default())?;
+        }
+    }
+    Ok(())
 }
 
 fn condition_of(webhook: &Webhook) -> Option<&str> {

@@ -118,3 +118,16 @@ fn an_endless_expression_runs_out_of_fuel() {
         Err("condition_failed"),
     );
 }
+
+#[test]
+fn a_long_row_of_operators_is_refused_and_the_longest_that_is_taken_does_no_harm() {
+    let condition = |text: &str| renderer(&format!(r#","condition":"{text}""#)).map(drop);
+    let template = |text: &str| renderer(&format!(r#","json_template":"{text}""#)).map(drop);
+    for (unit, end) in [("-", "1"), ("1+", "1"), ("not ", "1"), ("(", "1"), ("[", "1")] {
+        let longest = unit.repeat(990 / unit.len()) + end;
+        let endless = unit.repeat(30_000 / unit.len()) + end;
+        // Taken or not, the parser must come back.
+        let _come_back = (condition(&longest).is_ok(), template(&format!("{{{{ {longest} }}}}")).is_ok());
+        assert!(condition(&endless).is_err() && template(&format!("{{{{ {endless} }}}}")).is_err(), "{unit}");
+    }
+}

@@ -114,7 +114,7 @@ pub(crate) struct Plugins {
     /// The active versions, ready to run.
     active: ArcSwap<HashMap<Key, Plugin>>,
     /// Versions that webhooks stay on, ready to run.
-    pinned: ArcSwap<HashMap<Digest, Plugin>>,
+    pinned: ArcSwap<HashMap<(Key, Digest), Plugin>>,
     entries: Mutex<HashMap<Key, Entry>>,
     /// Loads follow one another: each may compile for a minute, and is tried out in an instance of its own.
     loading: Mutex<()>,
@@ -170,9 +170,9 @@ impl Plugins {
         let active = self.active.load().get(&(tenant.clone(), name.clone())).cloned();
         match digest {
             None => active,
-            Some(digest) => {
-                active.filter(|plugin| plugin.digest() == *digest).or_else(|| self.pinned.load().get(digest).cloned())
-            }
+            Some(digest) => active
+                .filter(|plugin| plugin.digest() == *digest)
+                .or_else(|| self.pinned.load().get(&((tenant.clone(), name.clone()), *digest)).cloned()),
         }
     }
 
@@ -203,7 +203,7 @@ impl Plugins {
             .ok()?;
         self.pinned.rcu(|pinned| {
             let mut pinned = HashMap::clone(pinned);
-            pinned.insert(digest, plugin.clone());
+            pinned.insert(((tenant.clone(), name.clone()), digest), plugin.clone());
             pinned
         });
         Some(plugin)

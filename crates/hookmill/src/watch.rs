@@ -51,6 +51,12 @@ impl Inner {
         files.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
         files.sort();
         for file in files {
+            // A pipe or a device could keep a reader for ever.
+            let size_max = self.plugins.limits().component_bytes_max as u64 + 1;
+            if !std::fs::metadata(&file).is_ok_and(|data| data.is_file() && data.len() <= size_max) {
+                tracing::warn!(file = %file.display(), "a file can't be a plugin: it is no ordinary file, or too large");
+                continue;
+            }
             let Some(stamp) = std::fs::metadata(&file).ok().and_then(|data| Some((data.modified().ok()?, data.len())))
             else {
                 continue;

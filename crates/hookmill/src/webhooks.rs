@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
-use hookmill_core::webhook::Ordering;
+use hookmill_core::webhook::{Ordering, is_reserved_header};
 use hookmill_core::{DeliveryId, Event, TenantId, Webhook, WebhookError, WebhookName, matching};
 use hookmill_delivery::{AddressPolicy, SigningSecret};
 use hookmill_render::Renderer;
@@ -40,6 +40,10 @@ impl Hook {
                 let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
                 return Err(WebhookError::invalid("headers", rule).into());
             }
+        }
+        if let Some(header) = webhook.headers.iter().find(|header| is_reserved_header(&header.key)) {
+            let rule = format!("has {:?}, which only hookmill itself may set", header.key);
+            return Err(WebhookError::invalid("headers", rule).into());
         }
         let receiver = receiver_of(&tenant, &name, &webhook);
         let renderer = Renderer::compile(Arc::new(webhook))?;

@@ -25,6 +25,7 @@ pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, body: Bo
     let body = read_body(body, BODY_BYTES_MAX).await?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if content_type.contains("ndjson") || content_type.contains("jsonl") || content_type.contains("json-seq") {
+        check_count(body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count())?;
         return publish_batch(&api, "line", lines(&body)).await;
     }
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
@@ -49,18 +50,24 @@ fn lines(body: &Bytes) -> Vec<Placed> {
 fn elements(body: &Bytes) -> Result<Vec<Placed>, Problem> {
     let text = std::str::from_utf8(body).map_err(|error| EventError::NotUtf8 { position: error.valid_up_to() })?;
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(EventError::Malformed)?;
+    check_count(elements.len())?;
     Ok(elements.iter().enumerate().map(|(index, raw)| (index, EventEnvelope::parse(raw.get().as_bytes()))).collect())
+}
+
+/// Refuses a batch that is too long before any of it is read.
+fn check_count(count: usize) -> Result<(), Problem> {
+    if count <= EVENTS_MAX {
+        return Ok(());
+    }
+    let detail = format!("the request has {count} events, more than the {EVENTS_MAX} that one may have");
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail)
+        .help("send it in parts; nothing of it was taken"))
 }
 
 /// Publishes what can be read, in one write, and answers for every event. A bad one costs the others nothing.
 async fn publish_batch(api: &Api, place_name: &str, placed: Vec<Placed>) -> Answer {
     if placed.is_empty() {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "no_events", "the request has no event"));
-    }
-    if placed.len() > EVENTS_MAX {
-        let detail = format!("the request has {} events, more than the {EVENTS_MAX} that one may have", placed.len());
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail)
-            .help("send it in parts; nothing of it was taken"));
     }
     let mut places = Vec::with_capacity(placed.len());
     let mut envelopes = Vec::with_capacity(placed.len());
