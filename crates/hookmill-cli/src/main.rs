@@ -1,5 +1,6 @@
 //! The binary `hookmill`: reads arguments, files and the environment, and holds no rules.
 
+mod allocator;
 mod api;
 mod args;
 mod commands;
@@ -17,10 +18,6 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{Args, Command};
 use crate::output::Output;
 
-/// Events become many small pieces on one thread that are freed on another, where the system's allocator is slow.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The hidden first argument that makes this program the compiler's child process.
 pub(crate) const COMPILE_WORKER: &str = "compile-worker";
 
@@ -29,6 +26,7 @@ fn main() -> ExitCode {
     if raw.first().is_some_and(|first| first == COMPILE_WORKER) {
         return hookmill::plugin::compile_worker(&raw.split_off(1)).into();
     }
+    allocator::keep_freed_memory();
     let args = Args::parse();
     start_log(&args);
     let output = Output::new(args.json);

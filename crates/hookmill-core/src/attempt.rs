@@ -85,6 +85,15 @@ pub struct PluginRun {
     pub memory: u64,
     /// What it logged, a line each, with the level in front.
     pub log: Vec<String>,
+    /// The digest of the engine, its settings and the limits: what decides the result beside component and input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_hash: Option<Digest>,
+    /// The digest of everything that the plugin was handed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_hash: Option<Digest>,
+    /// The digest of what it decided, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_hash: Option<Digest>,
 }
 
 /// Why an attempt did not lead to a delivered request.
@@ -114,8 +123,23 @@ pub struct Attempt {
     pub duration_ms: u64,
     /// The plugin's run, if one ran in this attempt.
     pub plugin: Option<PluginRun>,
+    /// The run in which the plugin judged the answer, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<PluginRun>,
     /// What went wrong, if anything.
     pub error: Option<Fault>,
+}
+
+/// What an answer means in a plugin's judgement, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "the judge must rule on every judgement")]
+pub enum Judgement {
+    /// The receiver has it.
+    Delivered,
+    /// To be tried again, after so long if given, else as the webhook's schedule has it.
+    Retry(Option<Duration>),
+    /// To be given up, for this reason.
+    Dead(String),
 }
 
 /// How the steps before judging ended.
@@ -128,6 +152,13 @@ pub enum Outcome {
         status: u16,
         /// The answer's `Retry-After`, as a span from now.
         retry_after: Option<Duration>,
+    },
+    /// The receiver answered with this status, and the plugin knows what that means.
+    Judged {
+        /// The HTTP status.
+        status: u16,
+        /// What the plugin made of it.
+        judgement: Judgement,
     },
     /// No answer came: connecting, sending or reading failed. Trying again may help.
     Unanswered(Fault),
@@ -187,6 +218,13 @@ pub fn judge(outcome: &Outcome, retry: &Retry, tried: u32, now: Timestamp, roll:
     let (reason, retry_after) = match outcome {
         Outcome::Answered { status: 200..=299, .. } => return Verdict::Delivered,
         Outcome::Answered { status: 410, .. } => return Verdict::Dead("the receiver answered 410 Gone".into()),
+        Outcome::Judged { judgement: Judgement::Delivered, .. } => return Verdict::Delivered,
+        Outcome::Judged { judgement: Judgement::Dead(reason), status } => {
+            return Verdict::Dead(format!("the plugin gave up on the receiver's answer {status}: {reason}"));
+        }
+        Outcome::Judged { judgement: Judgement::Retry(after), status } => {
+            (format!("the plugin wants another try after the receiver's answer {status}"), *after)
+        }
         Outcome::Skipped(reason) => return Verdict::Skipped(reason.clone()),
         Outcome::Refused(fault) => return Verdict::Parked(format!("{}: {}", fault.code, fault.message)),
         Outcome::Answered { status: status @ 300..=399, .. } => {
@@ -233,6 +271,21 @@ mod tests {
         assert_eq!(at(answered(500, 1)), 5);
         let outcome = Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(77)) };
         assert_eq!(at(judge(&outcome, &Retry::default(), 1, Timestamp::UNIX_EPOCH, 0.5)), 77);
+    }
+
+    #[test]
+    fn a_plugins_judgement_stands_above_the_status() {
+        let judged = |judgement, tried| {
+            let outcome = Outcome::Judged { status: 200, judgement };
+            judge(&outcome, &Retry::default(), tried, Timestamp::UNIX_EPOCH, 0.5)
+        };
+        assert_eq!(judged(Judgement::Delivered, 1), Verdict::Delivered);
+        assert_eq!(judged(Judgement::Dead("no".into()), 1).outcome(), "dead");
+        assert_eq!(judged(Judgement::Retry(None), 10).outcome(), "dead");
+        match judged(Judgement::Retry(Some(Duration::from_secs(77))), 1) {
+            Verdict::Retry(at, reason) => assert!(at.as_second() == 77 && reason.contains("200"), "{at} {reason}"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -16,9 +16,10 @@ pub mod limits;
 pub mod matching;
 pub mod ports;
 pub mod retry;
+pub mod select;
 pub mod webhook;
 
-pub use attempt::{Attempt, Fault, Outcome, PluginRun, Request, Response, Verdict};
+pub use attempt::{Attempt, Fault, Judgement, Outcome, PluginRun, Request, Response, Verdict};
 pub use delivery::{DeliveryState, DeliveryStatus};
 pub use event::{Event, EventEnvelope, EventError};
 pub use explain::Explain;

@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
 use crate::retry::Retry;
-use crate::{Digest, Explain, JsonText, PluginName, WebhookName};
+use crate::{Explain, WebhookName};
+
+mod plugin;
+
+pub use plugin::{Grant, OnError, PluginUse};
 
 /// What stands in an answer in place of a secret; given back in a PUT, it keeps the stored one.
 pub const MASKED_SECRET: &str = "********";
@@ -184,41 +188,6 @@ pub struct DataRow {
     pub key: String,
 }
 
-/// A webhook's use of a plugin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PluginUse {
-    /// The plugin.
-    pub name: PluginName,
-    /// A version to stay on; without one, the active version runs.
-    #[serde(default)]
-    pub digest: Option<Digest>,
-    /// Handed to the plugin as it is.
-    #[serde(default = "no_settings")]
-    pub settings: JsonText,
-    /// What happens to a delivery whose plugin failed.
-    #[serde(default)]
-    pub on_error: OnError,
-}
-
-fn no_settings() -> JsonText {
-    JsonText::parse("{}").expect("an empty object is JSON")
-}
-
-/// What happens to a delivery whose plugin failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum OnError {
-    /// It waits for a person or a new version.
-    #[default]
-    Park,
-    /// It goes out as it would without the plugin.
-    SendDefault,
-    /// It is skipped.
-    Skip,
-}
-
 impl Webhook {
     /// Parses a webhook's JSON and checks every rule that needs nothing but the webhook itself.
     pub fn parse(json: &[u8]) -> Result<Self, WebhookError> {
@@ -249,6 +218,9 @@ impl Webhook {
         }
         if self.plugin.as_ref().is_some_and(|plugin| !plugin.settings.is_object()) {
             return Err(WebhookError::invalid("plugin.settings", "must be a JSON object"));
+        }
+        if let Some(plugin) = &self.plugin {
+            plugin.check_secrets()?;
         }
         if let Some(fault) = self.retry.fault() {
             return Err(WebhookError::invalid("retry", fault));
@@ -282,7 +254,11 @@ impl Webhook {
 
     /// Returns the webhook as an answer may show it: secrets masked.
     pub fn masked(&self) -> Self {
-        Self { secrets: vec![MASKED_SECRET.into(); self.secrets.len()], ..self.clone() }
+        let mut masked = Self { secrets: vec![MASKED_SECRET.into(); self.secrets.len()], ..self.clone() };
+        if let Some(plugin) = &mut masked.plugin {
+            plugin.secrets.values_mut().for_each(|secret| *secret = MASKED_SECRET.into());
+        }
+        masked
     }
 
     /// Puts the stored secrets back where this webhook has only their mask.
@@ -291,6 +267,17 @@ impl Webhook {
             let kept = stored.and_then(|stored| stored.secrets.get(place));
             *secret = kept
                 .ok_or_else(|| WebhookError::invalid("secrets", "holds a mask, but no secret is stored in its place"))?
+                .clone();
+        }
+        let kept = stored.and_then(|stored| stored.plugin.as_ref()).map(|plugin| &plugin.secrets);
+        let named = self.plugin.iter_mut().flat_map(|plugin| &mut plugin.secrets);
+        for (name, secret) in named.filter(|(_, secret)| *secret == MASKED_SECRET) {
+            let kept = kept.and_then(|kept| kept.get(name));
+            *secret = kept
+                .ok_or_else(|| {
+                    let rule = format!("holds a mask for {name:?}, but no secret is stored under this name");
+                    WebhookError::invalid("plugin.secrets", rule)
+                })?
                 .clone();
         }
         Ok(self)
@@ -352,45 +339,4 @@ impl Explain for WebhookError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(json: &str) -> Result<Webhook, &'static str> {
-        Webhook::parse(json.as_bytes()).map_err(|error| error.code())
-    }
-
-    const LEAST: &str = r#"{"doctype":"Note","doc_event":"on_update","request_url":"https://example.com/in"}"#;
-
-    #[test]
-    fn three_fields_are_enough() {
-        let webhook = parse(LEAST).expect("taken");
-        assert!(webhook.enabled);
-        assert_eq!((webhook.timeout_ms, webhook.request_method.as_str()), (15_000, "POST"));
-    }
-
-    #[test]
-    fn each_fault_has_its_code() {
-        let with = |extra: &str| parse(&format!("{},{extra}}}", LEAST.trim_end_matches('}'))).map(drop);
-        assert_eq!(with(r#""colour":"red""#), Err("webhook_unknown_field"));
-        assert_eq!(with(r#""timeout_ms":1"#), Err("webhook_invalid"));
-        assert_eq!(with(r#""rate_limit":{"per_second":1}"#), Err("webhook_not_offered"));
-        assert_eq!(with(r#""retry":{"schedule":[]}"#), Err("webhook_invalid"));
-        assert_eq!(with(r#""plugin":{"name":"p","settings":[]}"#), Err("webhook_invalid"));
-        assert_eq!(with(r#""retry":{"schedule":["0s","5s","5m"]}"#), Ok(()));
-        assert_eq!(parse("{}").map(drop), Err("webhook_malformed"));
-        for url in ["ftp://h/x", "mailto:a@b", "host/path", "http://", "http://[::1"] {
-            assert_eq!(parse(&LEAST.replace("https://example.com/in", url)).map(drop), Err("webhook_invalid"), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_masked_secret_given_back_keeps_the_stored_one() {
-        let mut stored = parse(LEAST).expect("taken");
-        stored.secrets = vec!["whsec_one".into(), "whsec_two".into()];
-        let mut sent = stored.masked();
-        sent.secrets[0] = "whsec_new".into();
-        let merged = sent.with_secrets_of(Some(&stored)).expect("merged");
-        assert_eq!(merged.secrets, ["whsec_new", "whsec_two"]);
-        assert!(merged.masked().with_secrets_of(None).is_err());
-    }
-}
+mod tests;

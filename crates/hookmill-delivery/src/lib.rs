@@ -7,11 +7,13 @@
 
 pub mod client;
 pub mod egress;
+pub mod handles;
 pub mod request;
 mod retry_after;
 pub mod signature;
 
 pub use client::{Client, ClientConfig, ClientError, Sent};
 pub use egress::{AddressPolicy, AddressRefused};
+pub use handles::SecretHandles;
 pub use request::{BuildError, Outgoing};
 pub use signature::{InvalidSecret, SigningSecret};

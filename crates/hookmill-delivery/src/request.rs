@@ -1,11 +1,14 @@
 //! From a rendered request to the one that goes out: checked, identified, dated and signed.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hookmill_core::{DeliveryId, Explain, Fault, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 use url::Url;
 
+use crate::handles::SecretHandles;
 use crate::signature::SigningSecret;
 
 /// What receivers see as the sender.
@@ -48,6 +51,14 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
+    /// A header asks for a secret that the webhook does not have.
+    #[error("the header {header:?} asks for the secret {secret:?}, which the webhook does not have")]
+    UnknownSecret {
+        /// The header.
+        header: String,
+        /// The secret's name.
+        secret: String,
+    },
 }
 
 impl Explain for BuildError {
@@ -56,6 +67,7 @@ impl Explain for BuildError {
             Self::Url { .. } => "request_bad_url",
             Self::Method { .. } => "request_bad_method",
             Self::Header { .. } => "request_bad_header",
+            Self::UnknownSecret { .. } => "request_unknown_secret",
         }
     }
 }
@@ -68,6 +80,9 @@ impl From<BuildError> for Fault {
 
 /// Builds the request for one try at `now`.
 ///
+/// Where `handles` are given, `secret("name")` in the value of a header becomes the secret of that name: whoever wrote
+/// the value, a plugin say, never held the secret, and what is kept of the request does not either.
+///
 /// Every delivery bears `webhook-id` and `webhook-timestamp`; with secrets it bears `webhook-signature` too, one entry
 /// for each secret, separated by one space. The signature covers the very bytes of the body.
 pub fn build(
@@ -75,6 +90,7 @@ pub fn build(
     id: &DeliveryId,
     now: Timestamp,
     secrets: &[SigningSecret],
+    handles: Option<&SecretHandles>,
 ) -> Result<Outgoing, BuildError> {
     let bad_url = |cause: String| BuildError::Url { url: request.url.chars().take(200).collect(), cause };
     let url = Url::parse(&request.url).map_err(|error| bad_url(error.to_string()))?;
@@ -87,7 +103,11 @@ pub fn build(
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 4);
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     for (name, value) in &request.headers {
-        let (name, value) = header(name, value)?;
+        let value = match handles {
+            Some(handles) => handles.fill(name, value)?,
+            None => Cow::Borrowed(value.as_str()),
+        };
+        let (name, value) = header(name, &value)?;
         if name == header::USER_AGENT {
             headers.insert(name, value);
         } else {
@@ -136,8 +156,9 @@ mod tests {
         let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
             .map(|text| SigningSecret::parse(text).expect("valid"));
         let now = Timestamp::from_second(1_614_265_330).expect("in range");
-        let built = build(&request("https://example.com/in?a=b", &[("X-A", "1"), ("X-A", "2")]), &id(), now, &secrets)
-            .expect("builds");
+        let built =
+            build(&request("https://example.com/in?a=b", &[("X-A", "1"), ("X-A", "2")]), &id(), now, &secrets, None)
+                .expect("builds");
         assert_eq!(built.headers["webhook-timestamp"], "1614265330");
         assert_eq!(built.headers["webhook-id"], "dlv_000102030405060708090a0b0c0d0e0f");
         let signature = built.headers["webhook-signature"].to_str().expect("text");
@@ -147,9 +168,14 @@ mod tests {
 
     #[test]
     fn a_header_of_the_request_never_stands_in_for_the_hosts_own() {
-        let built =
-            build(&request("http://example.com/", &[("Webhook-Id", "forged")]), &id(), Timestamp::UNIX_EPOCH, &[])
-                .expect("builds");
+        let built = build(
+            &request("http://example.com/", &[("Webhook-Id", "forged")]),
+            &id(),
+            Timestamp::UNIX_EPOCH,
+            &[],
+            None,
+        )
+        .expect("builds");
         assert_eq!(built.headers.get_all("webhook-id").iter().count(), 1);
         assert_eq!(built.headers["webhook-id"], id().to_string().as_str());
         assert!(!built.headers.contains_key("webhook-signature"));
@@ -158,7 +184,7 @@ mod tests {
     #[test]
     fn what_http_does_not_allow_is_refused() {
         let code = |url, headers: &[(&str, &str)]| {
-            build(&request(url, headers), &id(), Timestamp::UNIX_EPOCH, &[]).expect_err("refused").code()
+            build(&request(url, headers), &id(), Timestamp::UNIX_EPOCH, &[], None).expect_err("refused").code()
         };
         assert_eq!(code("ftp://example.com/", &[]), "request_bad_url");
         assert_eq!(code("http://", &[]), "request_bad_url");

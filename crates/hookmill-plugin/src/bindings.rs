@@ -5,6 +5,6 @@
 pub(crate) mod v1 {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "plugin",
+        world: "full-plugin",
     });
 }

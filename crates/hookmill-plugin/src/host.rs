@@ -1,23 +1,24 @@
 //! The engine that all plugins share, and the way in for a new one.
 
+use std::hash::Hash as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use hookmill_core::{DeliveryId, Event, EventId, Explain, JsonText, Request, TenantId, WebhookName};
+use hookmill_core::{DeliveryId, Digest, Event, EventId, Explain, JsonText, Request, TenantId, WebhookName};
 use jiff::Timestamp;
 use wasmtime::component::Linker;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-use crate::bindings::v1::PluginPre;
 use crate::cache::CompiledCache;
-use crate::call::{Grants, Plugin, Transform};
+use crate::call::{Exports, Plugin};
 use crate::compile::Compiler;
 use crate::fault::fault;
 use crate::guest::{Guest, link};
+use crate::hash::FieldHash;
 use crate::inspect::{LoadPluginError, LoadProblem, inspect};
 use crate::limits::PluginLimits;
+use crate::transform::{Grants, Transform};
 
 /// How a host for plugins is set up.
 #[derive(Debug, Clone)]
@@ -39,6 +40,7 @@ pub struct PluginHost {
     cache: CompiledCache,
     limits: PluginLimits,
     compiler: Compiler,
+    engine_hash: Digest,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -145,7 +147,8 @@ impl PluginHost {
         let mut linker = Linker::new(&engine);
         link(&mut linker)
             .map_err(|error| HostError { attempted: "link the plugin contract", cause: format!("{error:#}") })?;
-        Ok(Self { engine, linker, cache, limits, compiler })
+        let engine_hash = hash_of(&engine);
+        Ok(Self { engine, linker, cache, limits, compiler, engine_hash })
     }
 
     /// Returns the bounds of every plugin.
@@ -177,9 +180,23 @@ impl PluginHost {
         inspection: crate::Inspection,
     ) -> Result<Plugin, LoadPluginError> {
         let other_types = |error: wasmtime::Error| LoadProblem::OtherTypes { cause: format!("{error:#}") };
-        let pre = self.linker.instantiate_pre(component).and_then(PluginPre::new).map_err(other_types)?;
-        Ok(Plugin { pre, inspection: Arc::new(inspection), limits: self.limits })
+        let pre = self.linker.instantiate_pre(component).map_err(other_types)?;
+        let exports = Exports::of(&pre, &inspection).map_err(other_types)?;
+        let wanted = inspection.manifest.as_ref().and_then(|manifest| manifest.limits).unwrap_or_default();
+        let limits = wanted.within(&self.limits).map_err(|cause| LoadProblem::BadManifest { cause })?;
+        let mut engine_hash = FieldHash::new("engine and limits");
+        engine_hash.field(self.engine_hash.as_bytes()).field(format!("{limits:?}"));
+        let plugin = Plugin::new(pre, exports, inspection, limits, engine_hash.finish());
+        let description = plugin.describe(&self_test_delivery()).transpose();
+        Ok(plugin.described(description.map_err(LoadProblem::DoesNotDescribe)?))
     }
+}
+
+/// Hashes the version and the settings of the engine.
+fn hash_of(engine: &Engine) -> Digest {
+    let mut hash = FieldHash::new("engine");
+    engine.precompile_compatibility_hash().hash(&mut hash);
+    hash.finish()
 }
 
 /// Tells a component that wants more than a plugin may have from a host that is at fault.
@@ -193,6 +210,13 @@ fn does_not_fit(error: &wasmtime::Error) -> LoadProblem {
     }
 }
 
+/// Seeds whatever runs without a delivery.
+fn self_test_delivery() -> DeliveryId {
+    let id = EventId::new("self-test").expect("a valid id");
+    let webhook = WebhookName::new("self-test").expect("a valid name");
+    DeliveryId::of(&TenantId::default_tenant(), &id, &webhook)
+}
+
 /// Runs the plugin three times on a small document: it must start, and answer with the same bytes.
 ///
 /// What it answers is its own affair: this document lacks nearly every field that a real one has, so a failure or even
@@ -200,8 +224,7 @@ fn does_not_fit(error: &wasmtime::Error) -> LoadProblem {
 fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
     let tenant = TenantId::default_tenant();
     let id = EventId::new("self-test").expect("a valid id");
-    let webhook = WebhookName::new("self-test").expect("a valid name");
-    let delivery = DeliveryId::of(&tenant, &id, &webhook);
+    let delivery = self_test_delivery();
     let event = Event {
         id,
         tenant,
@@ -224,7 +247,7 @@ fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
         delivery: &delivery,
         grants: Grants::default(),
     };
-    plugin.check_start(&event, &delivery)?;
+    plugin.check_start(event.occurred_at, &delivery)?;
     let first = plugin.transform(&input);
     let same = (0..2).all(|_| plugin.transform(&input) == first);
     if same { Ok(()) } else { Err(LoadProblem::NotDeterministic) }

@@ -221,6 +221,9 @@ pub enum LoadProblem {
     /// It can't be started, or fails before it answers.
     #[error("the component does not start: {}", .0.message)]
     DoesNotStart(Fault),
+    /// It fails to describe itself.
+    #[error("the component does not describe itself: {}", .0.message)]
+    DoesNotDescribe(Fault),
     /// The same event gave different bytes.
     #[error("the component gave different answers to the same event")]
     NotDeterministic,
@@ -253,6 +256,7 @@ impl Explain for LoadProblem {
             Self::CompileFailed { .. } => "plugin_compile_failed",
             Self::CompileLimit { .. } => "plugin_compile_limit",
             Self::DoesNotStart(_) => "plugin_does_not_start",
+            Self::DoesNotDescribe(_) => "plugin_bad_description",
             Self::NotDeterministic => "plugin_not_deterministic",
             Self::Host { .. } => "plugin_host_failed",
         }
@@ -279,6 +283,7 @@ impl Explain for LoadProblem {
             Self::BadManifest { .. } => "correct plugin.toml and run `hookmill plugin build` again".into(),
             Self::CompileFailed { .. } => "build the plugin with a released toolchain; if it persists, report it with the file".into(),
             Self::CompileLimit { .. } => "make the component smaller: fewer dependencies, no generated tables".into(),
+            Self::DoesNotDescribe(_) => "`describe` must return a JSON object with `name`, `version`, `description` and `settings`, a JSON Schema".into(),
             Self::DoesNotStart(_) => "run it with `hookmill plugin run FILE --event EVENT.json` to see its log".into(),
             Self::NotDeterministic => "the same event must give the same bytes; report it with the file".into(),
             Self::Host { .. } => "see the server's log; nothing is wrong with the component".into(),

@@ -8,6 +8,7 @@
     reason = "generated from the contract, which is documented"
 )]
 
+#[cfg(not(feature = "full"))]
 wit_bindgen::generate!({
     path: "wit",
     world: "plugin",
@@ -15,4 +16,14 @@ wit_bindgen::generate!({
     default_bindings_module: "hookmill_sdk::bindings",
 });
 
+#[cfg(feature = "full")]
+wit_bindgen::generate!({
+    path: "wit",
+    world: "full-plugin",
+    pub_export_macro: true,
+    default_bindings_module: "hookmill_sdk::bindings",
+});
+
+#[cfg(feature = "full")]
+pub use crate::guest::full::{judge, validate_settings};
 pub use crate::guest::transform;

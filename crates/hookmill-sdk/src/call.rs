@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{Decision, Event, Failure, Request, json};
 
-/// Calls `transform` with the settings read from their JSON text; empty text and `null` stand for no settings at all.
+/// Calls `transform` with the settings read from their JSON text.
 pub(crate) fn call<S, D, E>(
     transform: impl Fn(&Event, Request, S) -> Result<D, E>,
     event: &Event,
@@ -16,13 +16,17 @@ where
     D: Into<Decision>,
     E: Into<Failure>,
 {
-    let text = match settings.trim_ascii() {
+    transform(event, draft, self::settings(settings)?).map(Into::into).map_err(Into::into)
+}
+
+/// Reads settings from their JSON text; empty text and `null` stand for no settings at all.
+pub(crate) fn settings<S: DeserializeOwned>(text: &str) -> Result<S, Failure> {
+    let text = match text.trim_ascii() {
         "" | "null" => "{}",
         given => given,
     };
-    let settings = json::read(text).map_err(|mismatch| {
+    json::read(text).map_err(|mismatch| {
         let message = format!("the webhook's settings don't fit this plugin: {}", mismatch.message);
         mismatch.locate(Failure::bad_settings("settings_mismatch", message))
-    })?;
-    transform(event, draft, settings).map(Into::into).map_err(Into::into)
+    })
 }

@@ -91,3 +91,47 @@ impl From<Failure> for wit::Failure {
         }
     }
 }
+
+#[cfg(feature = "full")]
+pub(crate) mod full {
+    //! The optional parts of the contract.
+
+    use serde::de::DeserializeOwned;
+
+    use super::{report_panics, wit};
+    use crate::{Event, Failure, Response, Verdict, call};
+
+    /// Runs the author's judge; settings that don't fit fall back to the status, as the host would.
+    pub fn judge<S: DeserializeOwned>(
+        judge: impl Fn(&Event, &Response, S) -> Verdict,
+        event: wit::Event,
+        response: Response,
+        settings: &str,
+    ) -> wit::Verdict {
+        report_panics();
+        let verdict = match call::settings(settings) {
+            Ok(settings) => judge(&event.into(), &response, settings),
+            Err(failure) => {
+                crate::log::error(failure.message);
+                Verdict::by_status(&response)
+            }
+        };
+        match verdict {
+            Verdict::Delivered => wit::Verdict::Delivered,
+            Verdict::Retry(after) => wit::Verdict::Retry(after),
+            Verdict::Dead(reason) => wit::Verdict::Dead(reason),
+        }
+    }
+
+    /// Reads the settings, then runs the author's own checks.
+    pub fn validate_settings<S: DeserializeOwned>(
+        validate: impl Fn(&S) -> Result<(), Vec<Failure>>,
+        settings: &str,
+    ) -> Result<(), Vec<wit::Problem>> {
+        report_panics();
+        let problem =
+            |failure: Failure| wit::Problem { code: failure.code, message: failure.message, path: failure.path };
+        let settings = call::settings(settings).map_err(|failure| vec![problem(failure)])?;
+        validate(&settings).map_err(|failures| failures.into_iter().map(problem).collect())
+    }
+}

@@ -45,11 +45,15 @@
 #![warn(clippy::exhaustive_enums)]
 
 mod decision;
+#[cfg(feature = "full")]
+mod describe;
 mod event;
 mod failure;
 mod json;
 pub mod log;
 mod request;
+#[cfg(feature = "full")]
+mod response;
 pub mod testing;
 
 mod call;
@@ -61,10 +65,14 @@ mod guest;
 pub mod bindings;
 
 pub use decision::Decision;
+#[cfg(feature = "full")]
+pub use describe::Description;
 pub use event::Event;
 pub use failure::{Failure, FailureKind};
 pub use json::{Fields, Number};
 pub use request::{Body, Request};
+#[cfg(feature = "full")]
+pub use response::{Response, Verdict};
 pub use serde_json::value::RawValue;
 
 /// Settings of a plugin that has none: whatever the webhook says is accepted and ignored.
@@ -79,6 +87,9 @@ pub struct NoSettings {}
 #[macro_export]
 macro_rules! plugin {
     ($transform:path $(,)?) => {
+        $crate::plugin!(@export $transform, {});
+    };
+    (@export $transform:path, { $($more:item)* }) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             struct HookmillPlugin;
@@ -94,12 +105,61 @@ macro_rules! plugin {
                     $crate::bindings::transform($transform, event, draft, &settings)
                 }
             }
-    $crate::bindings::export!(HookmillPlugin with_types_in $crate::bindings);
+            $($more)*
+            $crate::bindings::export!(HookmillPlugin with_types_in $crate::bindings);
         };
         // Natively nothing is exported; the function still counts as used.
         #[cfg(not(target_arch = "wasm32"))]
         const _: () = {
             let _ = $transform;
+        };
+    };
+}
+
+/// Exports a plugin with every optional part of the contract. It needs the feature `full`.
+///
+/// `transform` is as in [`plugin!`]. `judge` takes `&Event`, the receiver's [`Response`] and the settings, and returns
+/// a [`Verdict`]; [`Verdict::by_status`] is what the host does without it. `describe` takes nothing and returns a
+/// [`Description`]. `validate_settings` takes the settings and returns `Ok` or all that is wrong with them, each a
+/// [`Failure`]; settings that don't deserialize are reported before it is called.
+#[cfg(feature = "full")]
+#[macro_export]
+macro_rules! full_plugin {
+    (
+        transform: $transform:path,
+        judge: $judge:path,
+        describe: $describe:path,
+        validate_settings: $validate_settings:path $(,)?
+    ) => {
+        $crate::plugin!(@export $transform, {
+            impl $crate::bindings::exports::hookmill::plugin::response::Guest for HookmillPlugin {
+                fn judge(
+                    event: $crate::bindings::hookmill::plugin::types::Event,
+                    status: u16,
+                    headers: ::std::vec::Vec<(::std::string::String, ::std::string::String)>,
+                    body: ::std::vec::Vec<u8>,
+                    settings: ::std::string::String,
+                ) -> $crate::bindings::hookmill::plugin::types::Verdict {
+                    $crate::bindings::judge($judge, event, $crate::Response { status, headers, body }, &settings)
+                }
+            }
+            impl $crate::bindings::exports::hookmill::plugin::describe::Guest for HookmillPlugin {
+                fn describe() -> ::std::string::String {
+                    $crate::Description::to_json(&$describe())
+                }
+                fn validate_settings(
+                    settings: ::std::string::String,
+                ) -> ::core::result::Result<
+                    (),
+                    ::std::vec::Vec<$crate::bindings::hookmill::plugin::types::Problem>,
+                > {
+                    $crate::bindings::validate_settings($validate_settings, &settings)
+                }
+            }
+        });
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            let _ = ($judge, $describe, $validate_settings);
         };
     };
 }

@@ -50,6 +50,7 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
         .route("/deliveries/redeliver", post(deliveries::redeliver_many))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/redeliver", post(deliveries::redeliver))
+        .route("/deliveries/{id}/verify", post(deliveries::verify))
         .route("/tail", get(tail::tail))
         .fallback(unknown_call)
         .method_not_allowed_fallback(wrong_method)

@@ -62,6 +62,9 @@ impl From<EngineError> for Problem {
         if let EngineError::Plugin(error) = &error {
             problem = problem.with("problems", problems_of(error));
         }
+        if let EngineError::Settings(error) = &error {
+            problem = problem.with("problems", json!(error.problems));
+        }
         if problem.status == StatusCode::SERVICE_UNAVAILABLE {
             problem.retry_after_secs = Some(1);
         }

@@ -191,6 +191,7 @@ fn attempt(delivery: DeliveryKey) -> NewAttempt {
         }),
         duration_ms: 12,
         plugin: None,
+        judge: None,
         error: None,
     };
     let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };

@@ -144,6 +144,7 @@ fn attempt(
         response: answer,
         duration_ms: 7,
         plugin: None,
+        judge: None,
         error: None,
     };
     NewAttempt { delivery: key, attempt, status }

@@ -12,6 +12,11 @@ pub fn misbehaving() -> Vec<u8> {
     built("guests-wasm", "misbehaving")
 }
 
+/// Returns the guest with every optional part of the contract.
+pub fn judging() -> Vec<u8> {
+    built("guests-wasm", "judging")
+}
+
 fn built(folder: &str, name: &str) -> Vec<u8> {
     let path = target_dir().join(folder).join(format!("{name}.wasm"));
     std::fs::read(&path)

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
-use hookmill_core::{Attempt, Event, Fault, Outcome, Request, Response, attempt};
-use hookmill_delivery::request;
+use hookmill_core::webhook::MASKED_SECRET;
+use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response, attempt};
+use hookmill_delivery::{Sent, request};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::Inner;
 use crate::feed::Settled;
+use crate::judge::Judged;
 use crate::prepare::{Prepared, prepare};
 use crate::scheduler::Ticket;
 use crate::webhooks::Hook;
@@ -23,7 +25,9 @@ struct Try {
     /// The request, where it was rendered in this try.
     rendered: Option<Request>,
     response: Option<Response>,
-    run: Option<hookmill_core::PluginRun>,
+    run: Option<PluginRun>,
+    /// The plugin's look at the response.
+    judge: Option<PluginRun>,
     fault: Option<Fault>,
 }
 
@@ -85,20 +89,28 @@ impl Inner {
                 let Prepared { request, run, fault } = self.prepared(hook, ticket, &work.event).await;
                 match request {
                     Ok(request) => (Arc::new(request), Some((run, fault))),
-                    Err(outcome) => return Try { outcome, rendered: None, response: None, run, fault },
+                    Err(outcome) => return Try { outcome, rendered: None, response: None, run, judge: None, fault },
                 }
             }
         };
         let rendered = prepared.is_some().then(|| (*request).clone());
         let (run, fault) = prepared.unwrap_or_default();
         let now = self.clock.now();
-        match request::build(&request, &ticket.pending.id, now, &hook.secrets) {
+        match request::build(&request, &ticket.pending.id, now, &hook.secrets, hook.handles.as_ref()) {
             Ok(outgoing) => {
                 let timeout = Duration::from_millis(hook.webhook().timeout_ms.into());
-                let sent = self.client.send(outgoing, timeout, now).await;
-                Try { outcome: sent.outcome, rendered, response: sent.response, run, fault }
+                let mut sent = self.client.send(outgoing, timeout, now).await;
+                if let (Some(handles), Some(response)) = (&hook.handles, &mut sent.response) {
+                    handles.redact(response, MASKED_SECRET);
+                }
+                let Sent { outcome, response, .. } = sent;
+                let judged = self.judged(hook, &ticket.pending.id, &work.event, outcome, response.as_ref()).await;
+                let Judged { outcome, run: judge, fault: judge_fault } = judged;
+                Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
             }
-            Err(error) => Try { outcome: Outcome::Refused(error.into()), rendered, response: None, run, fault },
+            Err(error) => {
+                Try { outcome: Outcome::Refused(error.into()), rendered, response: None, run, judge: None, fault }
+            }
         }
     }
 
@@ -152,7 +164,7 @@ impl Inner {
         let status = verdict.into_status();
         let error = tried.fault.or(match tried.outcome {
             Outcome::Unanswered(fault) | Outcome::Refused(fault) => Some(fault),
-            Outcome::Answered { .. } | Outcome::Skipped(_) => None,
+            Outcome::Answered { .. } | Outcome::Judged { .. } | Outcome::Skipped(_) => None,
         });
         let duration_ms = u64::try_from(now.duration_since(begun).as_millis()).unwrap_or(0);
         // Most of the time nobody listens, and then nothing is told.
@@ -185,6 +197,7 @@ impl Inner {
                 response: tried.response,
                 duration_ms,
                 plugin: tried.run,
+                judge: tried.judge,
                 error,
             },
             status,
@@ -229,6 +242,6 @@ impl Inner {
 impl Try {
     fn refused(code: &str, message: &str) -> Self {
         let fault = Fault { code: code.into(), message: message.into(), backtrace: None };
-        Self { outcome: Outcome::Refused(fault), rendered: None, response: None, run: None, fault: None }
+        Self { outcome: Outcome::Refused(fault), rendered: None, response: None, run: None, judge: None, fault: None }
     }
 }

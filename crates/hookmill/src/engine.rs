@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
-use hookmill_core::{DeliveryId, Digest, EventEnvelope, PluginName, TenantId, Webhook, WebhookName};
+use hookmill_core::{DeliveryId, Digest, EventEnvelope, EventId, PluginName, TenantId, Webhook, WebhookName};
 use hookmill_delivery::Client;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::plugins::{Candidate, PluginInfo, PluginVersion, Plugins, Source};
 use crate::preview::Preview;
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
+use crate::verify::Verification;
 use crate::webhooks::{StoredWebhook, Webhooks};
 use crate::{EngineConfig, EngineError, StartError};
 
@@ -82,6 +83,24 @@ impl Inner {
         }
     }
 
+    /// Saves a webhook whose plugin, where it is known already, takes its settings.
+    async fn put_webhook(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: Webhook,
+    ) -> Result<(StoredWebhook, bool), EngineError> {
+        if let Some(wanted) = &webhook.plugin
+            && let Some(plugin) = self.plugins.pick_or_load(tenant, &wanted.name, wanted.digest.as_ref()).await
+        {
+            let settings = wanted.settings.clone();
+            let seed = DeliveryId::of(tenant, &EventId::new("settings").expect("a valid id"), name);
+            // None only while the engine is being torn down.
+            self.guests.run(move || plugin.check_settings(&settings, &seed)).await.unwrap_or(Ok(()))?;
+        }
+        self.webhooks.put(tenant, name, webhook).await
+    }
+
     pub(crate) async fn upload(
         &self,
         tenant: &TenantId,
@@ -122,7 +141,7 @@ impl Engine {
         webhook: Webhook,
     ) -> Result<(StoredWebhook, bool), EngineError> {
         let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
-        self.inner.to_the_end(async move { inner.webhooks.put(&tenant, &name, webhook).await }).await
+        self.inner.to_the_end(async move { inner.put_webhook(&tenant, &name, webhook).await }).await
     }
 
     /// Returns one webhook.
@@ -211,6 +230,11 @@ impl Engine {
     /// Returns one delivery with its event and attempts.
     pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<DeliveryDetail, EngineError> {
         self.inner.delivery(tenant, id).await
+    }
+
+    /// Runs the plugin of a delivery's last transform again, in the version that ran then, and compares.
+    pub async fn verify(&self, tenant: &TenantId, id: DeliveryId) -> Result<Verification, EngineError> {
+        self.inner.verify(tenant, id).await
     }
 
     /// Sends a delivery again, now; one that waits for its next try goes at once.

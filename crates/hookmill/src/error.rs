@@ -3,7 +3,7 @@
 use hookmill_core::ports::{StoreError, StoreErrorKind};
 use hookmill_core::{EventError, Explain, InvalidName, WebhookError};
 use hookmill_delivery::{AddressRefused, ClientError, InvalidSecret};
-use hookmill_plugin::{HostError, LoadPluginError};
+use hookmill_plugin::{HostError, LoadPluginError, SettingsError};
 
 /// Why an engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,9 @@ pub enum EngineError {
     /// The plugin was not taken.
     #[error(transparent)]
     Plugin(#[from] LoadPluginError),
+    /// The plugin does not take the webhook's settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// There is no such thing.
     #[error("there is no {kind} {name:?}")]
     NotFound {
@@ -127,6 +130,7 @@ impl Explain for EngineError {
             Self::Address(error) => error.code(),
             Self::Name(error) => error.code(),
             Self::Plugin(error) => error.code(),
+            Self::Settings(error) => error.code(),
             Self::NotFound { .. } => "not_found",
             Self::Conflict { code, .. } => code,
             Self::Overloaded { .. } => "overloaded",
@@ -144,6 +148,7 @@ impl Explain for EngineError {
             Self::Address(error) => error.help(),
             Self::Name(error) => error.help(),
             Self::Plugin(error) => error.help(),
+            Self::Settings(error) => error.help(),
             Self::NotFound { .. } | Self::Conflict { .. } => None,
             Self::Overloaded { .. } | Self::ShuttingDown => {
                 Some("send it again later; an event with the same id is recorded once".into())

@@ -16,11 +16,13 @@ mod error;
 mod feed;
 mod guests;
 mod housekeeping;
+mod judge;
 mod plugins;
 mod prepare;
 mod preview;
 mod publish;
 mod scheduler;
+mod verify;
 mod watch;
 mod webhooks;
 
@@ -33,6 +35,7 @@ pub use feed::Settled;
 pub use plugins::{PluginInfo, PluginVersion, ReloadFailure, Source};
 pub use preview::Preview;
 pub use publish::Published;
+pub use verify::{Compared, Verification};
 pub use webhooks::StoredWebhook;
 
 pub use hookmill_core as core;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hookmill_core::ports::{ConfigKey, Revision, Store};
 use hookmill_core::{Digest, Explain as _, PluginName, TenantId};
-use hookmill_plugin::{LoadPluginError, LoadProblem, Manifest, Plugin, PluginHost};
+use hookmill_plugin::{Description, LoadPluginError, LoadProblem, Manifest, Plugin, PluginHost};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -48,6 +48,9 @@ pub struct PluginVersion {
     /// Its manifest, if it has one.
     #[serde(default)]
     pub manifest: Option<Manifest>,
+    /// What it says of itself, if it does.
+    #[serde(default)]
+    pub description: Option<Description>,
 }
 
 /// A component that is to become a version.
@@ -254,6 +257,7 @@ impl Plugins {
             imports: inspection.imports.clone(),
             exports: inspection.exports.clone(),
             manifest: inspection.manifest.clone(),
+            description: plugin.description().cloned(),
         };
         let digest = version.digest;
         let answer = version.clone();

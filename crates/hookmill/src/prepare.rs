@@ -1,6 +1,6 @@
 //! From an event to the request that goes out: condition, draft, plugin. Step 5 of the walk.
 
-use hookmill_core::webhook::OnError;
+use hookmill_core::webhook::{Grant, OnError};
 use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Request};
 use hookmill_plugin::{Decision, Grants, Plugin, Transform, is_the_hosts};
 use hookmill_render::{Rendered, complete};
@@ -49,9 +49,9 @@ pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, deliv
         draft_has_body,
         settings: &wanted.settings,
         delivery,
-        grants: Grants::default(),
+        grants: Grants { url: wanted.grants.contains(&Grant::Url), method: wanted.grants.contains(&Grant::Method) },
     };
-    let (result, run) = plugin.transform(&input).into_run(wanted.name.clone(), plugin.digest());
+    let (result, run) = plugin.transform(&input).into_run(wanted.name.clone(), plugin);
     let (request, fault) = match result {
         Ok(Decision::Send(request)) => (Ok(request), None),
         Ok(Decision::Skip(reason)) => (Err(Outcome::Skipped(reason)), None),

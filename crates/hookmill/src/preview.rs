@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hookmill_core::webhook::MASKED_SECRET;
 use hookmill_core::{DeliveryId, EventEnvelope, EventId, Fault, Outcome, PluginRun, Request, TenantId, WebhookName};
 use hookmill_delivery::request;
 use serde::Serialize;
@@ -44,6 +45,8 @@ impl Inner {
         let matches = hookmill_core::matching::matches(hook.webhook(), &event);
         let prepared = self.prepared_for(&hook, &id, &event).await;
         let ran = prepared.run.is_some();
+        // People are to see the request, not the secrets in it.
+        let handles = hook.handles.as_ref().map(|handles| handles.masked(MASKED_SECRET));
         let mut preview = Preview {
             matches,
             condition: true,
@@ -54,7 +57,7 @@ impl Inner {
             error: prepared.fault,
         };
         match prepared.request {
-            Ok(request) => match request::build(&request, &id, now, &hook.secrets) {
+            Ok(request) => match request::build(&request, &id, now, &hook.secrets, handles.as_ref()) {
                 Ok(outgoing) => preview.request = Some(sent_form(request, &outgoing)),
                 Err(error) => {
                     preview.decision = "fail";
@@ -72,7 +75,7 @@ impl Inner {
                 preview.reason = Some(fault.message.clone());
                 preview.error = Some(fault);
             }
-            Err(Outcome::Answered { .. }) => unreachable!("a preview sends nothing"),
+            Err(Outcome::Answered { .. } | Outcome::Judged { .. }) => unreachable!("a preview sends nothing"),
         }
         Ok(preview)
     }

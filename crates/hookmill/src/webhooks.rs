@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
-use hookmill_core::webhook::{Ordering, is_reserved_header};
+use hookmill_core::webhook::{Grant, Ordering, is_reserved_header};
 use hookmill_core::{DeliveryId, Event, TenantId, Webhook, WebhookError, WebhookName, matching};
-use hookmill_delivery::{AddressPolicy, SigningSecret};
+use hookmill_delivery::{AddressPolicy, SecretHandles, SigningSecret};
 use hookmill_render::Renderer;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
@@ -27,6 +27,8 @@ pub(crate) struct Hook {
     pub(crate) name: WebhookName,
     pub(crate) renderer: Renderer,
     pub(crate) secrets: Vec<SigningSecret>,
+    /// What a plugin may use by name; none without one, for then nobody means handles by what looks like them.
+    pub(crate) handles: Option<SecretHandles>,
     pub(crate) receiver: Receiver,
     revision: Revision,
 }
@@ -46,8 +48,9 @@ impl Hook {
             return Err(WebhookError::invalid("headers", rule).into());
         }
         let receiver = receiver_of(&tenant, &name, &webhook);
+        let handles = webhook.plugin.as_ref().map(|plugin| SecretHandles::new(plugin.secrets.clone()));
         let renderer = Renderer::compile(Arc::new(webhook))?;
-        Ok(Self { tenant, name, renderer, secrets, receiver, revision })
+        Ok(Self { tenant, name, renderer, secrets, handles, receiver, revision })
     }
 
     pub(crate) fn webhook(&self) -> &Webhook {
@@ -67,13 +70,17 @@ impl Hook {
     }
 }
 
-/// Returns what requests under way are counted by: the origin of the URL or, where each document has its own URL, the
-/// webhook.
+/// Returns what requests under way are counted by: the origin of the URL or, where each document or the plugin has its
+/// own URL, the webhook.
 fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Receiver {
     match Url::parse(webhook.request_url.trim()) {
-        Ok(url) if !webhook.dynamic_url => url.origin().ascii_serialization().into(),
+        Ok(url) if !webhook.dynamic_url && !grants(webhook, Grant::Url) => url.origin().ascii_serialization().into(),
         _ => format!("{tenant}/{name}").into(),
     }
+}
+
+fn grants(webhook: &Webhook, grant: Grant) -> bool {
+    webhook.plugin.as_ref().is_some_and(|plugin| plugin.grants.contains(&grant))
 }
 
 /// A webhook as it is stored, with its secrets masked.

@@ -124,6 +124,10 @@ struct Redeliver {
     mode: RedeliverMode,
 }
 
+pub(super) async fn verify(State(api): State<Api>, Path(id): Path<String>) -> Answer {
+    Ok(Json(api.engine.verify(&api.tenant, id.parse()?).await?).into_response())
+}
+
 pub(super) async fn redeliver(State(api): State<Api>, Path(id): Path<DeliveryIdParam>, body: Body) -> Answer {
     let id: DeliveryId = id.parse()?;
     let Redeliver { mode } = read_json(body).await?;

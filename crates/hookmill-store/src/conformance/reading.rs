@@ -26,7 +26,11 @@ pub async fn one_delivery_shows_all_its_attempts(subject: &mut dyn Subject) {
         fuel: u64::MAX / 3,
         memory: 1 << 20,
         log: vec!["info: hello".into()],
+        engine_hash: Some(hookmill_core::Digest::of(b"engine")),
+        input_hash: Some(hookmill_core::Digest::of(b"input")),
+        output_hash: None,
     });
+    third.attempt.judge = third.attempt.plugin.clone();
     let mut expected: Vec<_> = [&first, &second, &third].map(|new| new.attempt.clone()).to_vec();
     expected[1].request = expected[0].request.clone();
     for new in [first, second, third] {

@@ -79,7 +79,7 @@ impl<'a> Apply<'a> {
             )?,
             insert_attempt: db.prepare_cached(
                 "INSERT INTO attempt (seq, delivery, previous, sent, at, outcome, duration_ms, request, request_body,
-                   response, response_body, plugin, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   response, response_body, plugin, judge, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?,
             update_delivery: db.prepare_cached(
                 "UPDATE delivery SET state = ?2, due = ?3, later = 1, tries = ?4, attempts = ?5, last_attempt = ?6,
@@ -213,6 +213,7 @@ impl<'a> Apply<'a> {
             row.response,
             attempt.response.as_ref().map(|response| row::body(&response.body)),
             row.plugin,
+            row.judge,
             row.error,
         ])?;
         Ok(())

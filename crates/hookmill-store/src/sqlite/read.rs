@@ -201,12 +201,12 @@ pub(super) fn attempts(db: &Connection, key: i64) -> Result<Vec<Attempt>, Troubl
         let mut rows = statement.query([seq])?;
         let Some(row) = rows.next()? else { break };
         let mut attempt = read_attempt(row)?;
-        let sent: Option<i64> = row.get(9)?;
+        let sent: Option<i64> = row.get(10)?;
         if let (None, Some(sent)) = (&attempt.request, sent) {
             attempt.request = request(db, sent)?;
         }
         // A list that does not lead backwards is damaged and would never end.
-        at = row.get::<_, Option<i64>>(10)?.filter(|previous| *previous < seq);
+        at = row.get::<_, Option<i64>>(11)?.filter(|previous| *previous < seq);
         found.push(attempt);
     }
     found.reverse();

@@ -36,6 +36,7 @@ pub(super) struct AttemptRow {
     pub(super) request: Option<String>,
     pub(super) response: Option<String>,
     pub(super) plugin: Option<String>,
+    pub(super) judge: Option<String>,
     pub(super) error: Option<String>,
 }
 
@@ -81,13 +82,14 @@ impl Row {
                 let request = attempt.request.as_ref().map(request_head).transpose()?;
                 let response = attempt.response.as_ref().map(response_head).transpose()?;
                 let plugin = attempt.plugin.as_ref().map(json).transpose()?;
+                let judge = attempt.judge.as_ref().map(json).transpose()?;
                 let error = attempt.error.as_ref().map(json).transpose()?;
-                let texts = [&request, &response, &plugin, &error].into_iter().flatten().map(String::len);
+                let texts = [&request, &response, &plugin, &judge, &error].into_iter().flatten().map(String::len);
                 let bytes = texts.sum::<usize>()
                     + attempt.request.as_ref().map_or(0, |request| request.body.len())
                     + attempt.response.as_ref().map_or(0, |response| response.body.len())
                     + 100;
-                let row = AttemptRow { new, request, response, plugin, error };
+                let row = AttemptRow { new, request, response, plugin, judge, error };
                 Ok((Self::Attempt(Box::new(row)), bytes))
             }
             Record::Reopen(reopen) => Ok((Self::Reopen(reopen), 100)),
@@ -138,7 +140,7 @@ fn bytes(row: &rusqlite::Row<'_>, at: usize) -> Result<Vec<u8>, Trouble> {
 
 /// The columns that [`read_attempt`] takes, in its order.
 pub(super) const ATTEMPT_COLUMNS: &str =
-    "at, outcome, duration_ms, response, response_body, plugin, error, request, request_body";
+    "at, outcome, duration_ms, response, response_body, plugin, judge, error, request, request_body";
 
 /// Reads an attempt with the request that it holds itself.
 pub(super) fn read_attempt(row: &rusqlite::Row<'_>) -> Result<Attempt, Trouble> {
@@ -156,11 +158,12 @@ pub(super) fn read_attempt(row: &rusqlite::Row<'_>) -> Result<Attempt, Trouble> 
     Ok(Attempt {
         at: time(row.get(0)?)?,
         outcome: row.get(1)?,
-        request: read_request(row, 7)?,
+        request: read_request(row, 8)?,
         response,
         duration_ms: row.get::<_, i64>(2)?.cast_unsigned(),
         plugin: text(5)?.map(parse).transpose()?,
-        error: text(6)?.map(parse).transpose()?,
+        judge: text(6)?.map(parse).transpose()?,
+        error: text(7)?.map(parse).transpose()?,
     })
 }
 

@@ -63,7 +63,7 @@ CREATE TABLE attempt (
   at INTEGER NOT NULL, outcome TEXT NOT NULL, duration_ms INTEGER NOT NULL,
   request TEXT, request_body,    -- bodies are text where they are UTF-8, else blobs
   response TEXT, response_body,
-  plugin TEXT, error TEXT);
+  plugin TEXT, judge TEXT, error TEXT);
 
 CREATE TABLE config (
   kind TEXT NOT NULL, tenant TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,

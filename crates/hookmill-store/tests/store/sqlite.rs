@@ -203,6 +203,7 @@ async fn a_full_disk_acknowledges_nothing_and_is_got_over() {
             response: None,
             duration_ms: 1,
             plugin: None,
+            judge: None,
             error: None,
         };
         let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };

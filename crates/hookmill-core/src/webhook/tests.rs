@@ -1,0 +1,49 @@
+//! What is taken as a webhook, and what is refused by which code.
+
+use super::*;
+
+fn parse(json: &str) -> Result<Webhook, &'static str> {
+    Webhook::parse(json.as_bytes()).map_err(|error| error.code())
+}
+
+const LEAST: &str = r#"{"doctype":"Note","doc_event":"on_update","request_url":"https://example.com/in"}"#;
+
+#[test]
+fn three_fields_are_enough() {
+    let webhook = parse(LEAST).expect("taken");
+    assert!(webhook.enabled);
+    assert_eq!((webhook.timeout_ms, webhook.request_method.as_str()), (15_000, "POST"));
+}
+
+#[test]
+fn each_fault_has_its_code() {
+    let with = |extra: &str| parse(&format!("{},{extra}}}", LEAST.trim_end_matches('}'))).map(drop);
+    assert_eq!(with(r#""colour":"red""#), Err("webhook_unknown_field"));
+    assert_eq!(with(r#""timeout_ms":1"#), Err("webhook_invalid"));
+    assert_eq!(with(r#""rate_limit":{"per_second":1}"#), Err("webhook_not_offered"));
+    assert_eq!(with(r#""retry":{"schedule":[]}"#), Err("webhook_invalid"));
+    assert_eq!(with(r#""plugin":{"name":"p","settings":[]}"#), Err("webhook_invalid"));
+    assert_eq!(with(r#""retry":{"schedule":["0s","5s","5m"]}"#), Ok(()));
+    assert_eq!(parse("{}").map(drop), Err("webhook_malformed"));
+    for url in ["ftp://h/x", "mailto:a@b", "host/path", "http://", "http://[::1"] {
+        assert_eq!(parse(&LEAST.replace("https://example.com/in", url)).map(drop), Err("webhook_invalid"), "{url}");
+    }
+}
+
+#[test]
+fn a_masked_secret_given_back_keeps_the_stored_one() {
+    let mut stored = parse(LEAST).expect("taken");
+    stored.secrets = vec!["whsec_one".into(), "whsec_two".into()];
+    let mut sent = stored.masked();
+    sent.secrets[0] = "whsec_new".into();
+    let merged = sent.with_secrets_of(Some(&stored)).expect("merged");
+    assert_eq!(merged.secrets, ["whsec_new", "whsec_two"]);
+    assert!(merged.masked().with_secrets_of(None).is_err());
+
+    let with_plugin = LEAST.replace('}', r#","plugin":{"name":"p","secrets":{"crm-token":"s3cret"}}}"#);
+    let stored = parse(&with_plugin).expect("taken");
+    let masked = stored.masked();
+    assert!(!serde_json::to_string(&masked).expect("JSON").contains("s3cret"));
+    assert_eq!(masked.clone().with_secrets_of(Some(&stored)).expect("merged"), stored);
+    assert!(masked.with_secrets_of(None).is_err());
+}
