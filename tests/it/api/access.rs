@@ -1,6 +1,11 @@
 //! Who may call, what there is to call, and whether the server lives.
 
+use std::time::Duration;
+
+use hookmill_server::ServerLimits;
 use reqwest::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::client::{Served, send};
 
@@ -42,7 +47,50 @@ async fn a_call_that_is_none_is_told_so() {
     let served = Served::new().await;
     served.get("/v1/hooks").await.problem(404, "unknown_call");
     served.get("/").await.problem(404, "unknown_call");
+    let refused = served.request(Method::GET, "/v1/events").send().await.unwrap();
+    assert_eq!(refused.headers()["allow"], "POST");
     served.get("/v1/events").await.problem(405, "wrong_method");
     served.delete("/v1/plugins").await.problem(405, "wrong_method");
     served.post("/health/live", "").await.problem(405, "wrong_method");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_ends_a_request_is_let_go() {
+    let limits = ServerLimits { head_timeout: Duration::from_millis(100), ..ServerLimits::default() };
+    let served = Served::with_limits(limits).await;
+    for beginning in ["", "P", "PRI * HTTP/2.0\r\n", "GET /health/live HTTP/1.1\r\nHost: h\r\nX-Slow: "] {
+        let mut slow = TcpStream::connect(served.address()).await.unwrap();
+        slow.write_all(beginning.as_bytes()).await.unwrap();
+        // Ends with the connection; whether it says why is not the matter.
+        let mut said = Vec::new();
+        let _reset = slow.read_to_end(&mut said).await.is_err();
+        assert!(!said.starts_with(b"HTTP/1.1 200"), "{beginning:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_when_all_connections_are_taken_waits() {
+    const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n";
+    let served = Served::with_limits(ServerLimits { connections: 1, ..ServerLimits::default() }).await;
+    let mut first = TcpStream::connect(served.address()).await.unwrap();
+    let mut answer = [0; 12];
+    first.write_all(LIVE).await.unwrap();
+    first.read_exact(&mut answer).await.unwrap();
+    let mut second = TcpStream::connect(served.address()).await.unwrap();
+    second.write_all(LIVE).await.unwrap();
+    // Whatever the first asks is answered before the second is even read.
+    let mut early = [0; 12];
+    tokio::select! {
+        biased;
+        _ = second.read_exact(&mut early) => panic!("the second was served beside the first"),
+        () = async {
+            for _ in 0..50 {
+                first.write_all(LIVE).await.unwrap();
+                first.read_exact(&mut answer).await.unwrap();
+            }
+        } => {}
+    }
+    drop(first);
+    second.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
 }

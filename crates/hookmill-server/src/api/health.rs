@@ -17,6 +17,7 @@ pub(super) async fn live() -> Response {
 pub(super) async fn ready(State(api): State<Api>) -> Response {
     if api.engine.failed().now_or_never().is_some() {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", "the store failed; hookmill is stopping")
+            .help("check the disk of the data directory, then start again")
             .into_response();
     }
     let (waiting, under_way) = api.engine.load();
