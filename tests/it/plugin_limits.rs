@@ -170,6 +170,16 @@ fn a_flood_of_log_is_cut_and_says_so() {
 }
 
 #[test]
+fn what_a_guest_makes_the_host_do_costs_it_fuel() {
+    let fuel = |settings| misbehave(settings).fuel;
+    let once = fuel(r#"{"do":"log_flood","count":1,"bytes":100000}"#);
+    let often = fuel(r#"{"do":"log_flood","count":1001,"bytes":100000}"#);
+    // Each call, and each byte that the host had to look at, though the log was full long before.
+    assert!(often - once >= 1_000 * (2_000 + 100_000), "{often} against {once}");
+    held(r#"{"do":"log_flood","count":10000,"bytes":100000}"#, "plugin_out_of_fuel");
+}
+
+#[test]
 fn a_guest_that_ends_itself_ends_its_call_only() {
     let (fault, _) = held(r#"{"do":"exit"}"#, "plugin_exit");
     assert!(fault.message.contains('3') || fault.message.contains("exit code"), "{}", fault.message);

@@ -294,6 +294,8 @@ pub enum StoreErrorKind {
     Unavailable,
     /// No room is left on the device; nothing was written.
     Full,
+    /// Another program holds the store for now; nothing was written.
+    Busy,
     /// Somebody else changed it first.
     Conflict,
     /// A newer lease exists; this writer must stop.
@@ -321,6 +323,7 @@ impl Explain for StoreError {
         match self.kind {
             StoreErrorKind::Unavailable => "store_unavailable",
             StoreErrorKind::Full => "store_full",
+            StoreErrorKind::Busy => "store_busy",
             StoreErrorKind::Conflict => "store_conflict",
             StoreErrorKind::Fenced => "store_fenced",
             StoreErrorKind::Damaged => "store_damaged",
@@ -334,6 +337,7 @@ impl Explain for StoreError {
             StoreErrorKind::Full => {
                 "make room on the disk of the data directory; nothing that was acknowledged is lost".into()
             }
+            StoreErrorKind::Busy => "end the program that holds a lock on the file, such as an open `sqlite3`".into(),
             StoreErrorKind::Conflict => "read it again and repeat the change".into(),
             StoreErrorKind::Fenced => "another hookmill has taken over; stop this one".into(),
             StoreErrorKind::Damaged => {

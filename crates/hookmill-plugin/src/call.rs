@@ -9,7 +9,7 @@ use wasmtime::{AsContextMut as _, Store};
 
 use crate::bindings::v1::{self, PluginPre, hookmill::plugin::types as wit};
 use crate::fault::{fault, from_failure, from_trap};
-use crate::guest::{Guest, arm};
+use crate::guest::{Guest, arm, metered};
 use crate::inspect::{Inspection, LoadProblem};
 use crate::limits::PluginLimits;
 
@@ -108,8 +108,7 @@ impl Plugin {
     pub fn transform(&self, input: &Transform<'_>) -> TransformReport {
         let guest = Guest::new(&self.limits, input.event.occurred_at, input.delivery);
         let log = guest.log.clone();
-        let mut store = Store::new(self.pre.engine(), guest);
-        store.limiter(|guest| &mut guest.meter);
+        let mut store = metered(self.pre.engine(), guest);
         // A panic in the engine must end this call only; the store is dropped and never used again.
         let result = catch_unwind(AssertUnwindSafe(|| self.call(&mut store, input)));
         let fuel = self.limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0));
@@ -126,8 +125,7 @@ impl Plugin {
 
     /// Starts an instance and holds its exports against the contract's types, which nothing but an instance tells.
     pub(crate) fn check_start(&self, event: &Event, delivery: &DeliveryId) -> Result<(), LoadProblem> {
-        let mut store = Store::new(self.pre.engine(), Guest::new(&self.limits, event.occurred_at, delivery));
-        store.limiter(|guest| &mut guest.meter);
+        let mut store = metered(self.pre.engine(), Guest::new(&self.limits, event.occurred_at, delivery));
         let instance = arm(store.as_context_mut(), &self.limits)
             .and_then(|()| self.pre.instance_pre().instantiate(&mut store))
             .map_err(|error| LoadProblem::DoesNotStart(from_trap(&error, &store.data().log.take(), &self.limits)))?;

@@ -1,7 +1,7 @@
 //! What went wrong in a guest, in the words of its author.
 
 use hookmill_core::Fault;
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::v1::hookmill::plugin::types::{Failure, Problem};
@@ -23,6 +23,11 @@ pub(crate) fn fault(code: &str, message: impl AsRef<str>) -> Fault {
     Fault { code: code.into(), message: cut(message.as_ref(), MESSAGE_CHARS_MAX), backtrace: None }
 }
 
+/// Tells whether a fault is the host's own, so that the same call may go well another time.
+pub fn is_the_hosts(fault: &Fault) -> bool {
+    fault.code.starts_with("plugin_host_")
+}
+
 /// Explains why a call ended without an answer. `log` is what the guest wrote: a panic tells of itself there.
 pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &PluginLimits) -> Fault {
     let panic = log.iter().rev().find_map(|line| {
@@ -31,6 +36,8 @@ pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &Plugin
     });
     let (code, message) = if let Some(refused) = error.downcast_ref::<GrowthRefused>() {
         ("plugin_out_of_memory", refused.to_string())
+    } else if error.is::<PoolConcurrencyLimitError>() {
+        ("plugin_host_busy", format!("the host has no room for another instance now: {error}"))
     } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
         ("plugin_exit", format!("the plugin ended itself with exit code {}", exit.0))
     } else {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
-use wasmtime::{ResourceLimiter, StoreContextMut};
+use wasmtime::{CallHook, Engine, ResourceLimiter, Store, StoreContextMut, Trap};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings as wasi;
@@ -18,6 +18,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::v1;
 use crate::limits::PluginLimits;
+
+/// What a guest pays for each call of the host, whose own work fuel does not count: about a microsecond of it.
+const HOST_CALL_FUEL: u64 = 2_000;
 
 /// Random bytes that a guest gets at once. Making them costs the host time that fuel does not count.
 const RANDOM_BYTES_MAX: u64 = 4 * 1024;
@@ -179,6 +182,8 @@ struct Log {
     unfinished: [String; 2],
     bytes_left: usize,
     cut: bool,
+    /// Bytes that the guest handed over and has not paid for, kept or not: the host looked at each of them.
+    bytes_unpaid: u64,
 }
 
 impl SharedLog {
@@ -188,6 +193,7 @@ impl SharedLog {
             unfinished: Default::default(),
             bytes_left: bytes_max,
             cut: false,
+            bytes_unpaid: 0,
         })))
     }
 
@@ -225,6 +231,7 @@ impl Log {
     }
 
     fn line(&mut self, prefix: &str, text: &str) {
+        self.bytes_unpaid += text.len() as u64;
         if self.bytes_left > 0 {
             // Each line costs its prefix too, or a flood of empty ones would be free.
             self.bytes_left = self.bytes_left.saturating_sub(prefix.len() + 2);
@@ -236,6 +243,7 @@ impl Log {
     }
 
     fn print(&mut self, name: &'static str, bytes: &[u8]) {
+        self.bytes_unpaid += bytes.len() as u64;
         if self.bytes_left == 0 {
             self.cut = true;
             return;
@@ -365,6 +373,30 @@ impl ResourceLimiter for MemoryMeter {
         }
         Ok(true)
     }
+}
+
+/// Makes a store whose guest pays for its memory, and for what it makes the host do.
+pub(crate) fn metered(engine: &Engine, guest: Guest) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.meter);
+    store.call_hook(|store, hook| match hook {
+        CallHook::CallingHost => pay(store, HOST_CALL_FUEL),
+        CallHook::ReturningFromHost => {
+            let bytes = store.data().log.with(|log| std::mem::take(&mut log.bytes_unpaid));
+            pay(store, bytes)
+        }
+        CallHook::CallingWasm | CallHook::ReturningFromWasm => Ok(()),
+    });
+    store
+}
+
+fn pay(mut store: StoreContextMut<'_, Guest>, fuel: u64) -> wasmtime::Result<()> {
+    if fuel == 0 {
+        return Ok(());
+    }
+    let left = store.get_fuel()?.checked_sub(fuel);
+    store.set_fuel(left.unwrap_or(0))?;
+    left.map(drop).ok_or_else(|| Trap::OutOfFuel.into())
 }
 
 /// Sets the meters of a fresh store.

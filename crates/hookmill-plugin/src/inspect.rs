@@ -111,6 +111,11 @@ impl LoadPluginError {
         &self.problems
     }
 
+    /// Tells whether the host was at fault, and the same component may be taken another time.
+    pub fn is_the_hosts(&self) -> bool {
+        self.problems.iter().any(|problem| matches!(problem, LoadProblem::Host { .. }))
+    }
+
     fn first(&self) -> &LoadProblem {
         self.problems.first().expect("an error is made from at least one problem")
     }

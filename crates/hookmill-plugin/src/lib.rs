@@ -19,6 +19,7 @@ mod manifest;
 
 pub use call::{Decision, Grants, Plugin, Transform, TransformReport};
 pub use compile::{Compiler, compile_worker};
+pub use fault::is_the_hosts;
 pub use host::{HostError, PluginHost, PluginHostConfig};
 pub use inspect::{Inspection, LoadPluginError, LoadProblem, inspect};
 pub use limits::PluginLimits;

@@ -3,6 +3,7 @@
 //! A [`Renderer`] is compiled when a webhook is saved, which finds every mistake that can be found without a document,
 //! and turns an event into the request that would go out without a plugin. This crate never runs guest code.
 
+mod bounds;
 mod rows;
 
 use std::sync::Arc;
@@ -66,6 +67,7 @@ impl Renderer {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_fuel(Some(FUEL));
+        environment.add_filter("join", bounds::join);
         if let Some(condition) = condition_of(&webhook) {
             check_length("condition", condition)?;
             environment.compile_expression(condition).map_err(|error| invalid("condition", &error))?;

@@ -131,3 +131,24 @@ fn a_long_row_of_operators_is_refused_and_the_longest_that_is_taken_does_no_harm
         assert!(condition(&endless).is_err() && template(&format!("{{{{ {endless} }}}}")).is_err(), "{unit}");
     }
 }
+
+#[test]
+fn joins_have_an_end() {
+    let grown =
+        "{% set x = doc.text %}".to_owned() + &"{% set x = [x,x,x,x,x,x,x,x]|join %}".repeat(12) + "{{ x|length }}";
+    let fields = format!(r#","json_template":{}"#, serde_json::to_string(&grown).expect("JSON"));
+    let error = renderer(&fields).expect("compiles").render(&event(r#"{"text":"xxxxxxxx"}"#)).expect_err("held");
+    assert_eq!(error.code(), "json_template_failed");
+    assert!(error.to_string().contains("join makes more than"), "{error}");
+}
+
+#[test]
+fn a_join_takes_joiner_and_attribute() {
+    let join = |template: &str, expected: &str| {
+        let fields = format!(r#","json_template":{}"#, serde_json::to_string(template).expect("JSON"));
+        check_body(&fields, r#"{"items":[{"of":{"qty":1}},{"of":{"qty":2.5}}],"tags":["a","b"]}"#, expected);
+    };
+    join(r#"{{ doc.tags|join(", ")|tojson }}"#, r#""a, b""#);
+    join(r#"{{ doc.tags|join(d="-")|tojson }}"#, r#""a-b""#);
+    join(r#"{{ doc["items"]|join("+", attribute="of.qty")|tojson }}"#, r#""1+2.5""#);
+}

@@ -18,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hookmill_core::ports::{
@@ -59,6 +60,8 @@ pub struct SqliteOptions {
     pub page_size: i64,
     /// The most bytes that the database may have, the log not counted; beyond, the store is full.
     pub file_bytes_max: Option<i64>,
+    /// How long to wait for another program that holds the file, such as `sqlite3` in a transaction.
+    pub lock_timeout: Duration,
 }
 
 impl Default for SqliteOptions {
@@ -71,6 +74,7 @@ impl Default for SqliteOptions {
             checkpoint_bytes: 32 << 20,
             page_size: 8192,
             file_bytes_max: None,
+            lock_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -236,9 +240,11 @@ fn prepare(dir: &Path) -> Result<File, Trouble> {
             synced.map_err(|error| io_trouble("sync the directory", parent, &error))?;
         }
     }
+    // Documents are nobody else's business, even in a directory that others may enter; the log gets the same mode.
+    let file = dir.join(schema::FILE_NAME);
+    private(&file).map_err(|error| io_trouble("open", &file, &error))?;
     let path: PathBuf = dir.join(LOCK_NAME);
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let lock = lock.map_err(|error| io_trouble("open", &path, &error))?;
+    let lock = private(&path).map_err(|error| io_trouble("open", &path, &error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
@@ -246,6 +252,15 @@ fn prepare(dir: &Path) -> Result<File, Trouble> {
         }
         Err(TryLockError::Error(error)) => Err(io_trouble("lock", &path, &error)),
     }
+}
+
+/// Opens a file that only its owner may read, made empty if it is not there.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn io_trouble(attempted: &str, path: &Path, error: &io::Error) -> Trouble {

@@ -70,8 +70,8 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         // Watched before it is scanned, so that a change between the two is not missed.
         let (watcher, changes) = watch(dir)?;
         let mut seen = Seen::default();
-        inner.scan(dir, &mut seen, true).await;
-        inner.tasks.spawn(inner.clone().keep_plugins(dir.clone(), watcher, changes, seen));
+        let scanned = inner.scan(dir, &mut seen, true).await;
+        inner.tasks.spawn(inner.clone().keep_plugins(dir.clone(), watcher, changes, seen, scanned));
     }
     recover(&inner).await?;
     inner.tasks.spawn(inner.clone().keep_time());

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookmill_core::ports::{NewAttempt, Record, StoreErrorKind, Work};
+use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
 use hookmill_core::{Attempt, Event, Fault, Outcome, Request, Response, attempt};
 use hookmill_delivery::request;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::Inner;
 use crate::feed::Settled;
 use crate::prepare::{Prepared, prepare};
 use crate::scheduler::Ticket;
 use crate::webhooks::Hook;
+
+/// After how long a delivery is read again whose event could not be.
+const READ_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
 /// What one try led to, before it is judged.
 struct Try {
@@ -42,8 +45,16 @@ impl Inner {
     /// Tries one delivery and settles what came of it.
     async fn deliver(self: Arc<Self>, mut ticket: Ticket) {
         let begun = self.clock.now();
-        let Some(work) = self.work(&mut ticket).await else {
-            return self.released(&ticket, None);
+        let work = match self.work(&mut ticket).await {
+            Ok(Some(work)) => work,
+            // Retention has taken it, or somebody by hand.
+            Ok(None) => return self.released(&ticket, None),
+            Err(error) => {
+                tracing::error!(delivery = %ticket.pending.id, %error, "a waiting delivery can't be read; it is read again soon");
+                let mut again = ticket.clone();
+                again.pending.due = begun.checked_add(READ_AGAIN_AFTER).unwrap_or(begun);
+                return self.released(&ticket, Some(again));
+            }
         };
         let hook = self.webhooks.find(&ticket.pending.tenant, &ticket.pending.webhook);
         let tried = match &hook {
@@ -58,18 +69,12 @@ impl Inner {
     }
 
     /// Returns the event and the kept request; none if the delivery is gone.
-    async fn work(&self, ticket: &mut Ticket) -> Option<Work> {
+    async fn work(&self, ticket: &mut Ticket) -> Result<Option<Work>, StoreError> {
         // A first try of a fresh event has no kept request, and its event is at hand.
         if let Some(event) = ticket.event.take() {
-            return Some(Work { event, request: None });
+            return Ok(Some(Work { event, request: None }));
         }
-        match self.store.bodies(&[ticket.pending.key]).await {
-            Ok(mut works) => works.pop().flatten(),
-            Err(error) => {
-                tracing::error!(delivery = %ticket.pending.id, %error, "a waiting delivery can't be read; it waits for the next start");
-                None
-            }
-        }
+        Ok(self.store.bodies(&[ticket.pending.key]).await?.pop().flatten())
     }
 
     /// Steps 5 to 7: what is to be sent, and sending it.
@@ -126,7 +131,7 @@ impl Inner {
         }
         let (hook, event, id) = (hook.clone(), event.clone(), *id);
         self.guests.run(move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
-            Prepared::refused(
+            Prepared::failed(
                 "plugin_host_panic",
                 "the host failed while it rendered the request; please report this".into(),
             )
@@ -193,13 +198,16 @@ impl Inner {
         }
     }
 
-    /// Appends one record, waiting for room on the disk for as long as it takes. False if the store is gone, which ends
+    /// Appends one record, waiting for room on the disk, or for another program to let go, as long as it takes. False if the store is gone, which ends
     /// the engine: what is not recorded is tried again after the next start.
     async fn record(&self, record: Record) -> bool {
         loop {
             match self.store.append(vec![record.clone()], self.fence).await {
                 Ok(_) => return true,
-                Err(error) if error.kind == StoreErrorKind::Full && !self.stop.is_cancelled() => {
+                Err(error)
+                    if matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Busy)
+                        && !self.stop.is_cancelled() =>
+                {
                     tracing::error!(%error, "an attempt waits to be recorded");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }

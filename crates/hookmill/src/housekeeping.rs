@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
 use crate::engine::Inner;
-use crate::watch::{Seen, Watcher};
+use crate::watch::{Scanned, Seen, Watcher};
 
 /// A clock that was set back must not keep a timer asleep for longer than this.
 const TIMER_MAX: Duration = Duration::from_secs(30);
@@ -17,6 +17,9 @@ const TIMER_MAX: Duration = Duration::from_secs(30);
 /// How often old events are looked for, and how many go at once, so that writers never wait long.
 const RETENTION_EVERY: Duration = Duration::from_secs(600);
 const RETENTION_BATCH: usize = 500;
+
+/// After how long plugin files are tried again on which the host failed.
+const SCAN_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Wakes deliveries when their time has come, until the engine stops.
@@ -67,15 +70,15 @@ impl Inner {
         watcher: Watcher,
         mut changes: mpsc::Receiver<()>,
         mut seen: Seen,
+        mut scanned: Scanned,
     ) {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                change = changes.recv() => match change {
-                    Some(()) => self.scan(&dir, &mut seen, false).await,
-                    None => break,
-                },
+                change = changes.recv() => if change.is_none() { break },
+                () = tokio::time::sleep(SCAN_AGAIN_AFTER), if scanned == Scanned::TryAgain => {}
             }
+            scanned = self.scan(&dir, &mut seen, false).await;
         }
         drop(watcher);
     }

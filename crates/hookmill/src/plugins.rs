@@ -240,7 +240,7 @@ impl Plugins {
         let (plugin, wasm) = match self.load(wasm).await {
             Ok(loaded) => loaded,
             Err(error) => {
-                self.note_failure(tenant, name, &error, now).await;
+                self.note_failure(tenant, name, source, &error, now).await;
                 return Err(error.into());
             }
         };
@@ -350,11 +350,25 @@ impl Plugins {
         Ok(())
     }
 
-    async fn note_failure(&self, tenant: &TenantId, name: &PluginName, error: &LoadPluginError, now: Timestamp) {
+    async fn note_failure(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        source: Source,
+        error: &LoadPluginError,
+        now: Timestamp,
+    ) {
         tracing::warn!(plugin = %name, code = error.code(), %error, help = error.help(), "a plugin version was not taken; the active one stays");
-        if let Some(entry) = self.entries.lock().await.get_mut(&(tenant.clone(), name.clone())) {
-            entry.last_failure =
-                Some(ReloadFailure { at: now, code: error.code(), message: error.to_string(), help: error.help() });
+        let failure = ReloadFailure { at: now, code: error.code(), message: error.to_string(), help: error.help() };
+        let mut entries = self.entries.lock().await;
+        match entries.get_mut(&(tenant.clone(), name.clone())) {
+            Some(entry) => entry.last_failure = Some(failure),
+            // Whoever uploads hears it at once; of a file nobody would.
+            None if source == Source::Directory => {
+                let entry = Entry { stored: Stored::default(), revision: Revision(0), last_failure: Some(failure) };
+                entries.insert((tenant.clone(), name.clone()), entry);
+            }
+            None => {}
         }
     }
 

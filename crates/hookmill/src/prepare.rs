@@ -2,7 +2,7 @@
 
 use hookmill_core::webhook::OnError;
 use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Request};
-use hookmill_plugin::{Decision, Grants, Plugin, Transform};
+use hookmill_plugin::{Decision, Grants, Plugin, Transform, is_the_hosts};
 use hookmill_render::{Rendered, complete};
 
 use crate::webhooks::Hook;
@@ -21,6 +21,11 @@ pub(crate) struct Prepared {
 impl Prepared {
     fn ends(outcome: Outcome) -> Self {
         Self { request: Err(outcome), run: None, fault: None }
+    }
+
+    /// The host itself failed: the same may go well the next time.
+    pub(crate) fn failed(code: &str, message: String) -> Self {
+        Self::ends(Outcome::Unanswered(Fault { code: code.into(), message, backtrace: None }))
     }
 
     pub(crate) fn refused(code: &str, message: String) -> Self {
@@ -50,6 +55,8 @@ pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, deliv
     let (request, fault) = match result {
         Ok(Decision::Send(request)) => (Ok(request), None),
         Ok(Decision::Skip(reason)) => (Err(Outcome::Skipped(reason)), None),
+        // Nobody's document or plugin is to blame, so the webhook's policy is not asked.
+        Err(fault) if is_the_hosts(&fault) => (Err(Outcome::Unanswered(fault.clone())), Some(fault)),
         Err(fault) => match wanted.on_error {
             OnError::SendDefault => (Ok(complete(draft, draft_has_body, event)), Some(fault)),
             OnError::Skip => (Err(Outcome::Skipped(format!("the plugin failed: {}", fault.message))), Some(fault)),

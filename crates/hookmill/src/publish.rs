@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookmill_core::ports::{Appended, NewEvent, Pending, Record};
+use hookmill_core::ports::{Appended, NewEvent, Pending, Record, StoreErrorKind};
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, TenantId};
 use jiff::Timestamp;
 
@@ -72,6 +72,10 @@ impl Inner {
         let appended = match self.store.append(records, self.fence).await {
             Ok(appended) => appended,
             Err(error) => {
+                if matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::Fenced | StoreErrorKind::Damaged)
+                {
+                    self.fail(&error);
+                }
                 for (place, ..) in matched {
                     let copy = hookmill_core::ports::StoreError {
                         kind: error.kind,

@@ -82,7 +82,7 @@ pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connect
         dir.join(FILE_NAME),
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    db.busy_timeout(Duration::from_secs(10))?;
+    db.busy_timeout(options.lock_timeout)?;
     db.set_prepared_statement_cache_capacity(64);
     // The page size counts only while the file is empty.
     db.pragma_update(None, "page_size", options.page_size)?;

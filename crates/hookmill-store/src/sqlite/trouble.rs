@@ -27,6 +27,7 @@ impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
         let (kind, fatal) = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => (StoreErrorKind::Full, false),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (StoreErrorKind::Busy, false),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (StoreErrorKind::Damaged, true),
             Some(ErrorCode::SystemIoFailure) => (StoreErrorKind::Unavailable, true),
             Some(_) => (StoreErrorKind::Unavailable, false),

@@ -116,7 +116,12 @@ impl Writer {
                     drop(call.reply.send(Ok(appended)));
                 }
             }
-            Err(trouble) if calls.len() == 1 || trouble.fatal || trouble.kind == StoreErrorKind::Full => {
+            Err(trouble)
+                if calls.len() == 1
+                    || trouble.fatal
+                    || trouble.kind == StoreErrorKind::Full
+                    || trouble.kind == StoreErrorKind::Busy =>
+            {
                 for call in calls {
                     drop(call.reply.send(Err(trouble.during("append"))));
                 }

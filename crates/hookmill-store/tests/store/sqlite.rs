@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookmill_core::ports::{
     Appended, DeliveryKey, Fence, NewAttempt, NewEvent, Record, RetentionPolicy, Store as _, StoreError, StoreErrorKind,
@@ -211,6 +212,33 @@ async fn a_full_disk_acknowledges_nothing_and_is_got_over() {
     let policy = RetentionPolicy { settled_before: Timestamp::MAX, batch: 100 };
     assert_eq!(subject.store.retain(policy).await.unwrap(), 10);
     assert!(append(&subject.store, "after", 20_000).await.is_ok(), "there is room again");
+}
+
+#[tokio::test]
+async fn a_lock_of_another_program_is_waited_out() {
+    let mut options = SqliteOptions::default();
+    options.lock_timeout = Duration::from_millis(20);
+    let subject = Sqlite::new(options);
+    append(&subject.store, "before", 10).await.unwrap();
+    let other = Connection::open(subject.dir.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(append(&subject.store, "meanwhile", 10).await.unwrap_err().kind, StoreErrorKind::Busy);
+    other.execute_batch("ROLLBACK").unwrap();
+    append(&subject.store, "meanwhile", 10).await.unwrap();
+    assert_eq!(pending_count(&subject.store).await, 2);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_its_owners_even_in_a_directory_open_to_all() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = TempDir::new().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let store = SqliteStore::open(dir.path(), SqliteOptions::default()).unwrap();
+    append(&store, "E-1", 10).await.unwrap();
+    for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
+    }
 }
 
 /// A write that fails for another reason than room puts the file in doubt. The shell limits the size of files and
