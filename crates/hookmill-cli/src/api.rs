@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use hookmill::core::mask::shown_url;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ impl Client {
     pub(crate) fn new(base: &str, token: Option<&str>) -> Result<Self, Failure> {
         let url = url::Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         if url.is_none() {
-            return Err(Failure::new(USAGE, "bad_url", format!("{base:?} is no http or https URL"))
+            return Err(Failure::new(USAGE, "bad_url", format!("{:?} is no http or https URL", shown_url(base)))
                 .help("give --url http://HOST:PORT"));
         }
         let http = reqwest::Client::builder()
@@ -56,7 +57,7 @@ impl Client {
             Failure::new(
                 UNREACHABLE,
                 "server_unreachable",
-                format!("no hookmill server answers at {}: {cause}", self.base),
+                format!("no hookmill server answers at {}: {cause}", shown_url(&self.base)),
             )
             .help("start one with `hookmill serve`, or say where it is with --url or HOOKMILL_URL")
         })

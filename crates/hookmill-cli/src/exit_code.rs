@@ -62,7 +62,8 @@ pub(crate) const TABLE: &str = "Exit codes:
 /// refused for another reason, nor where the host itself failed.
 pub(crate) fn of_code(code: &str) -> u8 {
     match code {
-        "plugin_no_previous" | "plugin_unknown" | "plugin_host_failed" | "plugin_host_panic" => FAILED,
+        "plugin_no_previous" | "plugin_unknown" => FAILED,
+        _ if code.starts_with("plugin_host_") => FAILED,
         _ if code.starts_with("plugin_") => PLUGIN,
         _ => FAILED,
     }

@@ -6,9 +6,6 @@ use crate::limits::{ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
 use crate::retry::Retry;
 use crate::{Digest, Explain, JsonText, PluginName, WebhookName};
 
-/// What stands in an answer in place of a secret; given back in a PUT, it keeps the stored one.
-pub const MASKED_SECRET: &str = "********";
-
 /// The user's rule, in the words of Frappe's form. Unknown fields are refused by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -279,22 +276,6 @@ impl Webhook {
         }
         Ok(url)
     }
-
-    /// Returns the webhook as an answer may show it: secrets masked.
-    pub fn masked(&self) -> Self {
-        Self { secrets: vec![MASKED_SECRET.into(); self.secrets.len()], ..self.clone() }
-    }
-
-    /// Puts the stored secrets back where this webhook has only their mask.
-    pub fn with_secrets_of(mut self, stored: Option<&Self>) -> Result<Self, WebhookError> {
-        for (place, secret) in self.secrets.iter_mut().enumerate().filter(|(_, secret)| *secret == MASKED_SECRET) {
-            let kept = stored.and_then(|stored| stored.secrets.get(place));
-            *secret = kept
-                .ok_or_else(|| WebhookError::invalid("secrets", "holds a mask, but no secret is stored in its place"))?
-                .clone();
-        }
-        Ok(self)
-    }
 }
 
 /// Why a webhook was not taken.
@@ -381,16 +362,5 @@ mod tests {
         for url in ["ftp://h/x", "mailto:a@b", "host/path", "http://", "http://[::1"] {
             assert_eq!(parse(&LEAST.replace("https://example.com/in", url)).map(drop), Err("webhook_invalid"), "{url}");
         }
-    }
-
-    #[test]
-    fn a_masked_secret_given_back_keeps_the_stored_one() {
-        let mut stored = parse(LEAST).expect("taken");
-        stored.secrets = vec!["whsec_one".into(), "whsec_two".into()];
-        let mut sent = stored.masked();
-        sent.secrets[0] = "whsec_new".into();
-        let merged = sent.with_secrets_of(Some(&stored)).expect("merged");
-        assert_eq!(merged.secrets, ["whsec_new", "whsec_two"]);
-        assert!(merged.masked().with_secrets_of(None).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! From a rendered request to the one that goes out: checked, identified, dated and signed.
 
 use bytes::Bytes;
+use hookmill_core::mask::shown_url;
 use hookmill_core::{DeliveryId, Explain, Fault, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
@@ -76,7 +77,7 @@ pub fn build(
     now: Timestamp,
     secrets: &[SigningSecret],
 ) -> Result<Outgoing, BuildError> {
-    let bad_url = |cause: String| BuildError::Url { url: request.url.chars().take(200).collect(), cause };
+    let bad_url = |cause: String| BuildError::Url { url: shown_url(&request.url).chars().take(200).collect(), cause };
     let url = Url::parse(&request.url).map_err(|error| bad_url(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(bad_url("it must begin with http:// or https:// and name a host".into()));

@@ -58,6 +58,7 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
         .nest("/v1", v1)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .fallback(unknown_call)
         .method_not_allowed_fallback(wrong_method)
         .with_state(api)
@@ -65,7 +66,7 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
 
 async fn unknown_call() -> Response {
     Problem::new(StatusCode::NOT_FOUND, "unknown_call", "there is no such call")
-        .help("all calls are under /v1, and /health/live and /health/ready")
+        .help("all calls are under /v1, but for /health/live, /health/ready and /metrics")
         .into_response()
 }
 

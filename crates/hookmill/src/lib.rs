@@ -16,6 +16,7 @@ mod error;
 mod feed;
 mod guests;
 mod housekeeping;
+mod metrics;
 mod plugins;
 mod prepare;
 mod preview;

@@ -21,7 +21,7 @@ pub struct Preview {
     pub decision: &'static str,
     /// Why nothing would be sent.
     pub reason: Option<String>,
-    /// The request with every header that hookmill sets, signature included.
+    /// The request with every header that hookmill sets, signature included; secrets masked.
     pub request: Option<Request>,
     /// The plugin's run.
     pub plugin: Option<PluginRun>,
@@ -55,7 +55,7 @@ impl Inner {
         };
         match prepared.request {
             Ok(request) => match request::build(&request, &id, now, &hook.secrets) {
-                Ok(outgoing) => preview.request = Some(sent_form(request, &outgoing)),
+                Ok(outgoing) => preview.request = Some(sent_form(request, &outgoing).masked()),
                 Err(error) => {
                     preview.decision = "fail";
                     preview.error = Some(error.into());

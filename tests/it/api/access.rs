@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use hookmill::core::DeliveryState;
 use hookmill_server::ServerLimits;
+use hookmill_testing::wait_for;
 use reqwest::Method;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -40,6 +43,41 @@ async fn health_needs_no_token() {
     assert_eq!(live["status"], "live");
     let ready = send(served.bare(Method::GET, "/health/ready")).await.ok(200);
     assert_eq!((ready["status"].as_str(), ready["waiting"].as_u64()), (Some("ready"), Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_what_happened() {
+    let served = Served::new().await;
+    served.stand.plugin("misbehaving", hookmill_testing::misbehaving()).await;
+    served.webhook(json!({"plugin": {"name": "misbehaving", "settings": {"do": "stdout"}}})).await;
+    let event = json!({"id": "e-1", "doctype": "Note", "doc_event": "on_update", "doc": {"name": "N"}}).to_string();
+    let id = served.post("/v1/events", event.clone()).await.ok(202)["deliveries"][0].as_str().unwrap().to_owned();
+    served.post("/v1/events", event).await.ok(200);
+    served.stand.reaches(id.parse().unwrap(), DeliveryState::Delivered).await;
+    let answer = served.bare(Method::GET, "/metrics").send().await.unwrap();
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    // An attempt is counted just after it can be read.
+    let text = wait_for("the attempt to be counted", async || {
+        let text = served.bare(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+        Some(text).filter(|text| text.contains("hookmill_attempt_seconds_count 1"))
+    });
+    let text = text.await;
+    for line in [
+        "hookmill_events_total{kind=\"new\"} 1",
+        "hookmill_events_total{kind=\"duplicate\"} 1",
+        "hookmill_deliveries_owed_total 1",
+        "hookmill_attempts_total{outcome=\"delivered\"} 1",
+        "hookmill_deliveries_total{state=\"delivered\"} 1",
+        "hookmill_attempt_seconds_count 1",
+        "hookmill_plugin_calls_total{result=\"made\"} 1",
+        "hookmill_store_commit_seconds_count 3",
+        "hookmill_deliveries_waiting 0",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing in {text}");
+    }
+    let fuel = text.lines().find_map(|line| line.strip_prefix("hookmill_plugin_fuel_total ")).unwrap();
+    assert!(fuel.parse::<u64>().unwrap() > 10_000, "{fuel}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
