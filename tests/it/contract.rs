@@ -31,6 +31,8 @@ async fn a_webhook_with_every_field_is_given_back_field_by_field() {
     let mut given_back = serde_json::to_value(&stored).unwrap();
     assert_eq!(given_back["secrets"], json!(["********"]));
     given_back["secrets"] = example["secrets"].clone();
+    assert_eq!(given_back["headers"], json!([{"key": "X-Api-Key", "value": "********"}]));
+    given_back["headers"] = example["headers"].clone();
     for (field, value) in example.as_object().unwrap() {
         assert_eq!(&given_back[field], value, "{field}");
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::panic, reason = "a helper that can't do its work fails the test that called it")]
 
 mod api;
+mod codes;
 mod contract;
 mod engine;
 mod hot_reload;

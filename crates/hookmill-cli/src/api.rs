@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use hookmill::core::mask::shown_url;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::exit_code::{FAILED, Failure, PLUGIN, UNREACHABLE, USAGE};
+use crate::exit_code::{FAILED, Failure, UNREACHABLE, USAGE, of_code};
 
 /// A server to call.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl Client {
     pub(crate) fn new(base: &str, token: Option<&str>) -> Result<Self, Failure> {
         let url = url::Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         if url.is_none() {
-            return Err(Failure::new(USAGE, "bad_url", format!("{base:?} is no http or https URL"))
+            return Err(Failure::new(USAGE, "bad_url", format!("{:?} is no http or https URL", shown_url(base)))
                 .help("give --url http://HOST:PORT"));
         }
         let http = reqwest::Client::builder()
@@ -48,17 +49,22 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let answer = request.send().await.map_err(|error| {
+    /// Makes a request; the answer may be a refusal.
+    async fn exchange(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        request.send().await.map_err(|error| {
             let cause = std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).last();
             let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
             Failure::new(
                 UNREACHABLE,
                 "server_unreachable",
-                format!("no hookmill server answers at {}: {cause}", self.base),
+                format!("no hookmill server answers at {}: {cause}", shown_url(&self.base)),
             )
             .help("start one with `hookmill serve`, or say where it is with --url or HOOKMILL_URL")
-        })?;
+        })
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let answer = self.exchange(request).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -67,12 +73,24 @@ impl Client {
         Err(refusal(status.as_u16(), &text))
     }
 
+    /// Publishes events, one a line. The answer is the server's even where it names events that were not taken.
+    pub(crate) async fn publish_lines(&self, lines: String) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, "/v1/events").header("content-type", "application/x-ndjson");
+        let answer = self.exchange(request.body(lines)).await?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(broken_off)?;
+        let value = serde_json::from_str::<Value>(&text).unwrap_or_default();
+        let partly = value["code"] == "events_refused";
+        if partly || (status.is_success() && value.is_object()) {
+            Ok(value)
+        } else {
+            Err(refusal(status.as_u16(), &text))
+        }
+    }
+
     async fn json(&self, request: RequestBuilder) -> Result<Value, Failure> {
         let answer = self.send(request).await?;
-        let bytes = answer
-            .bytes()
-            .await
-            .map_err(|error| Failure::new(UNREACHABLE, "answer_broken", format!("the answer broke off: {error}")))?;
+        let bytes = answer.bytes().await.map_err(broken_off)?;
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
@@ -107,6 +125,11 @@ impl Client {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that `map_err` calls")]
+fn broken_off(error: reqwest::Error) -> Failure {
+    Failure::new(UNREACHABLE, "answer_broken", format!("the answer broke off: {error}"))
+}
+
 /// Makes a problem document into an error that says all of it.
 fn refusal(status: u16, text: &str) -> Failure {
     let Ok(problem) = serde_json::from_str::<Value>(text) else {
@@ -116,13 +139,10 @@ fn refusal(status: u16, text: &str) -> Failure {
     let code = text("code").unwrap_or_else(|| "server_error".into());
     let mut message = text("detail").unwrap_or_else(|| format!("the server answered {status}"));
     for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
-        let place = error
-            .get("line")
-            .map(|line| format!("line {line}"))
-            .or_else(|| error.get("index").map(|index| format!("index {index}")));
+        let place = ["line", "index"].into_iter().find_map(|name| Some(format!("{name} {}", error.get(name)?)));
         let detail = error.get("detail").and_then(Value::as_str).unwrap_or_default();
         message.push_str(&format!("\n  {}: {detail}", place.unwrap_or_default()));
     }
-    let exit_code = if code.starts_with("plugin_") { PLUGIN } else { FAILED };
-    Failure { exit_code, code, message, help: text("help") }
+    let errors = ["errors", "problems"].into_iter().find_map(|name| problem.get(name)?.as_array().cloned());
+    Failure { exit_code: of_code(&code), code, message, help: text("help"), errors: errors.unwrap_or_default() }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 pub(crate) use self::plugin::{Language, Plugin};
 use crate::api::Client;
@@ -16,8 +17,10 @@ use crate::exit_code::Failure;
 #[command(
     name = "hookmill",
     version,
-    after_help = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no server answers; 4 the plugin is at fault.\n\
-                  Begin with `hookmill demo`, or `hookmill serve` and `hookmill plugin new my-plugin`."
+    after_help = format!(
+        "Examples:\n  hookmill demo\n  hookmill serve\n  hookmill plugin new my-plugin\n\n{}",
+        crate::exit_code::TABLE
+    )
 )]
 pub(crate) struct Args {
     /// Print JSON, one value a line
@@ -45,7 +48,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.url, self.token.as_deref())
+        Client::new(&self.url, self.token.as_deref().filter(|token| !token.is_empty()))
     }
 }
 
@@ -58,25 +61,32 @@ pub(crate) enum Command {
     /// Run a receiver that answers like httpbin's /post, or misbehaves as you tell it
     Receiver(Receiver),
     /// Publish events
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  hookmill event send quotation.json")]
     Event(Event),
     /// Save, show and try webhooks
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  hookmill webhook apply invoice.json && hookmill webhook preview invoice --event quotation.json"
+    )]
     Webhook(Webhook),
     /// Make, build, try and upload plugins
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  hookmill plugin new invoice && hookmill plugin build invoice && hookmill plugin push invoice/invoice.wasm"
+    )]
     Plugin(Plugin),
     /// Look at deliveries and send them again
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  hookmill delivery list --state dead && hookmill delivery redeliver --state dead"
+    )]
     Delivery(Delivery),
     /// Watch attempts as they happen
     Tail(Tail),
 }
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  HOOKMILL_TOKEN=secret hookmill serve --data /var/lib/hookmill --plugins ./plugins --allow 10.0.0.0/8"
-)]
+#[command(after_help = "Example:\n  hookmill serve --data /var/lib/hookmill --plugins ./plugins --allow 10.0.0.0/8")]
 pub(crate) struct Serve {
     /// The address to listen on [default: 127.0.0.1:8470]
     #[arg(long, value_name = "ADDR")]
@@ -93,7 +103,7 @@ pub(crate) struct Serve {
     /// How long to wait for deliveries under way when stopping, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) grace: Option<u64>,
-    /// A TOML file with the same names: listen, data, plugins, allow, grace, token
+    /// A TOML file with the same names: listen, data, plugins, allow, grace, token; an option wins over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -101,7 +111,7 @@ pub(crate) struct Serve {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hookmill demo --plugins target/plugins --once")]
 pub(crate) struct Demo {
-    /// End after the last step instead of staying up
+    /// End after the last step instead of staying up, as it does where nobody watches on a terminal
     #[arg(long)]
     pub(crate) once: bool,
     /// The directory with the built example plugins; without it, the steps with plugins are left out
@@ -274,8 +284,8 @@ pub(crate) struct Filter {
     /// Of this webhook
     #[arg(long, value_name = "NAME")]
     pub(crate) webhook: Option<String>,
-    /// In this state: pending, delivered, skipped, parked or dead
-    #[arg(long, value_name = "STATE")]
+    /// In this state
+    #[arg(long, value_name = "STATE", value_parser = ["pending", "delivered", "skipped", "parked", "dead"])]
     pub(crate) state: Option<String>,
     /// Of this event
     #[arg(long, value_name = "ID")]
@@ -286,14 +296,14 @@ pub(crate) struct Filter {
     /// For this document
     #[arg(long, value_name = "NAME")]
     pub(crate) document: Option<String>,
-    /// Received since, in RFC 3339
+    /// Received since this moment, in RFC 3339: `2026-03-02T09:30:00Z`
     #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Received before, in RFC 3339
+    pub(crate) since: Option<Timestamp>,
+    /// Received before this moment
     #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
+    pub(crate) until: Option<Timestamp>,
     /// Last answered with this status
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(100..=599), value_name = "STATUS")]
     pub(crate) status: Option<u16>,
     /// With this text in document, request, answer or error
     #[arg(long, value_name = "TEXT")]
@@ -309,11 +319,11 @@ impl Filter {
             ("event_id", &self.event_id),
             ("doctype", &self.doctype),
             ("document", &self.document),
-            ("since", &self.since),
-            ("until", &self.until),
             ("text", &self.text),
         ];
+        let times = [("since", self.since), ("until", self.until)];
         let mut pairs: Vec<_> = texts.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+        pairs.extend(times.into_iter().filter_map(|(name, time)| Some((name, time?.to_string()))));
         pairs.extend(self.status.map(|status| ("status", status.to_string())));
         pairs
     }
@@ -325,4 +335,28 @@ pub(crate) struct Tail {
     /// Of this webhook only
     #[arg(long, value_name = "NAME")]
     pub(crate) webhook: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn check(command: &mut clap::Command, path: &str) {
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("Example"), "`{path} --help` has no example:\n{help}");
+        assert!(help.contains("--json"), "`{path} --help` does not tell of --json:\n{help}");
+        for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+            let path = format!("{path} {}", inner.get_name());
+            check(inner, &path);
+        }
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        let mut command = Args::command();
+        command.build();
+        check(&mut command, "hookmill");
+    }
 }

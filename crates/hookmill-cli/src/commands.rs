@@ -16,6 +16,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::exit_code::{Failure, USAGE};
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -25,4 +28,35 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
         return Ok(bytes);
     }
     std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))
+}
+
+/// Finds the name of what a file holds: the one that is given, else the one that the file gives, else the file's stem.
+fn name_of(what: &str, given: Option<String>, in_file: Option<String>, file: &Path) -> Result<String, Failure> {
+    let stem = || file.file_stem()?.to_str().filter(|stem| *stem != "-").map(str::to_owned);
+    given.or(in_file).or_else(stem).ok_or_else(|| {
+        Failure::new(USAGE, "name_missing", format!("the {what} has no name")).help("give it with --name")
+    })
+}
+
+/// Resolves at SIGINT or SIGTERM, and again at the next.
+struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    /// Begins to listen: from now on neither signal ends the process by itself.
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("signals can't be heard")?,
+            terminate: signal(SignalKind::terminate()).context("signals can't be heard")?,
+        })
+    }
+
+    async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -16,6 +16,7 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Args, Command};
+use crate::exit_code::{Failure, USAGE};
 use crate::output::Output;
 
 /// The hidden first argument that makes this program the compiler's child process.
@@ -27,14 +28,17 @@ fn main() -> ExitCode {
         return hookmill::plugin::compile_worker(&raw.split_off(1)).into();
     }
     allocator::keep_freed_memory();
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return misused(&error, raw.iter().any(|word| word == "--json")),
+    };
     start_log(&args);
-    let output = Output::new(args.json);
+    let output = Output::new(args.json, columns());
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(args, &output)));
+        .and_then(|runtime| runtime.block_on(run_for_reader(args, &output)));
     match result {
         Ok(code) => code,
         Err(error) => {
@@ -44,10 +48,39 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints why a command line can't be understood, or the help that it asks for.
+fn misused(error: &clap::Error, json: bool) -> ExitCode {
+    if error.use_stderr() && json {
+        let text = error.to_string();
+        let (cause, usage) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let failure = Failure::new(USAGE, "wrong_usage", cause.trim_start_matches("error: ").trim());
+        Output::new(true, None).error(&failure.help(usage.trim()).into());
+        return USAGE.into();
+    }
+    // Nobody may read it any more.
+    let _closed = error.print().is_err();
+    if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS }
+}
+
+/// Returns the width to assume where the output goes to no screen.
+#[allow(clippy::disallowed_methods, reason = "the environment is read here")]
+fn columns() -> Option<usize> {
+    std::env::var("COLUMNS").ok()?.parse().ok()
+}
+
+/// Runs a command; one that would go on for ever ends when nobody reads what it prints.
+async fn run_for_reader(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
+    let for_its_reader = matches!(args.command, Command::Tail(_) | Command::Receiver(_) | Command::Demo(_));
+    tokio::select! {
+        ended = run(args, output) => ended,
+        () = output.closed(), if for_its_reader => Ok(ExitCode::SUCCESS),
+    }
+}
+
 async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let connection = args.connection;
     match args.command {
-        Command::Serve(serve) => commands::serve::run(serve, connection.token).await,
+        Command::Serve(serve) => commands::serve::run(serve, connection.token, output).await,
         Command::Demo(demo) => commands::demo::run(demo, output).await,
         Command::Receiver(options) => commands::receiver::run(options, output).await,
         Command::Event(command) => commands::event::run(command, &connection.client()?, output).await,

@@ -1,12 +1,22 @@
 //! What commands print: text for people, JSON for programs, errors with a hint.
+//!
+//! Everything that is printed passes here, and what a terminal would obey is escaped here.
+
+mod shown;
+mod table;
 
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
+use tokio::sync::Notify;
 
+pub(crate) use self::shown::inline;
 use crate::exit_code::Failure;
 
 /// Where a command's answer goes.
@@ -14,11 +24,72 @@ use crate::exit_code::Failure;
 pub(crate) struct Output {
     json: bool,
     colour: bool,
+    /// The columns of the screen, where there is one.
+    width: Option<usize>,
+    /// Told when a line found no reader.
+    refused: Notify,
+}
+
+/// A part of a line with its looks.
+#[derive(Debug, Clone)]
+pub(crate) enum Span {
+    /// As it is.
+    Plain(String),
+    /// Stands out.
+    Bold(String),
+    /// A state or an outcome, in the colour of its meaning.
+    State(String),
+}
+
+impl From<String> for Span {
+    fn from(text: String) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl From<&str> for Span {
+    fn from(text: &str) -> Self {
+        Self::Plain(text.into())
+    }
+}
+
+impl Span {
+    fn text(&self) -> &str {
+        let (Self::Plain(text) | Self::Bold(text) | Self::State(text)) = self;
+        text
+    }
+
+    fn set_text(&mut self, new: String) {
+        let (Self::Plain(text) | Self::Bold(text) | Self::State(text)) = self;
+        *text = new;
+    }
+
+    fn make_inline(&mut self) {
+        let safe = inline(self.text()).into_owned();
+        self.set_text(safe);
+    }
+
+    /// Returns the number of the terminal's code for its looks.
+    fn code(&self) -> Option<u8> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Bold(_) => Some(1),
+            Self::State(word) => Some(match word.as_str() {
+                "delivered" => 32,
+                "pending" | "retry" => 33,
+                "parked" | "dead" => 31,
+                _ => 90,
+            }),
+        }
+    }
 }
 
 impl Output {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, colour: !json && std::io::stdout().is_terminal() }
+    /// Decides how to print; `columns` is the width to assume where there is no screen.
+    pub(crate) fn new(json: bool, columns: Option<usize>) -> Self {
+        let screen = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        let width = screen.or(columns).filter(|width| *width > 0);
+        Self { json, colour: !json && std::io::stdout().is_terminal(), width, refused: Notify::new() }
     }
 
     /// Whether the answer is JSON.
@@ -26,10 +97,25 @@ impl Output {
         self.json
     }
 
-    /// Prints a line of text.
+    /// Prints text with its line breaks, or a value in JSON.
     pub(crate) fn line(&self, text: impl std::fmt::Display) {
-        // A reader that has seen enough, like `head`, is no reason to fail.
-        let _closed = writeln!(std::io::stdout(), "{text}").is_err();
+        let text = text.to_string();
+        self.raw(if self.json { shown::json(&text) } else { shown::block(&text) });
+    }
+
+    fn raw(&self, text: impl std::fmt::Display) {
+        // A reader that has seen enough, like `head`, is no failure; a command that would go on ends.
+        if writeln!(std::io::stdout(), "{text}").is_err() {
+            self.refused.notify_one();
+        }
+    }
+
+    /// Resolves once nobody reads what is printed any more.
+    pub(crate) async fn closed(&self) {
+        tokio::select! {
+            () = self.refused.notified() => {}
+            () = reader_gone() => {}
+        }
     }
 
     /// Prints a value: as JSON where that is asked for, else as `text` says it.
@@ -41,41 +127,21 @@ impl Output {
         }
     }
 
+    /// Prints a line of parts with their looks.
+    pub(crate) fn spans(&self, spans: &[Span]) {
+        let shown = spans.iter().map(|span| {
+            let text = shown::block(span.text());
+            match span.code().filter(|_| self.colour && !text.is_empty()) {
+                Some(code) => format!("\x1b[{code}m{text}\x1b[0m"),
+                None => text.into_owned(),
+            }
+        });
+        self.raw(shown.collect::<String>());
+    }
+
     /// Prints a heading.
     pub(crate) fn heading(&self, text: &str) {
-        self.line(if self.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() });
-    }
-
-    /// Marks a word by its meaning, on a terminal.
-    pub(crate) fn state(&self, word: &str) -> String {
-        let colour = match word {
-            "delivered" => 32,
-            "pending" | "retry" => 33,
-            "parked" | "dead" => 31,
-            _ => 90,
-        };
-        if self.colour { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() }
-    }
-
-    /// Prints rows in columns, with a heading.
-    pub(crate) fn table<const N: usize>(&self, heads: [&str; N], rows: &[[String; N]]) {
-        let mut widths = heads.map(|head| head.chars().count());
-        for row in rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(visible(cell));
-            }
-        }
-        let line = |cells: Vec<&str>| {
-            let padded = cells
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - visible(cell).min(width))));
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        self.heading(&line(heads.to_vec()));
-        for row in rows {
-            self.line(line(row.iter().map(String::as_str).collect()));
-        }
+        self.spans(&[Span::Bold(text.into())]);
     }
 
     /// Shows that something is under way, on a terminal.
@@ -101,38 +167,56 @@ impl Output {
         let text = if self.json {
             let code = failure.map_or("failed", |failure| failure.code.as_str());
             let help = failure.and_then(|failure| failure.help.as_deref());
-            json!({"error": {"code": code, "message": format!("{error:#}"), "help": help}}).to_string()
+            let mut object = json!({"code": code, "message": format!("{error:#}"), "help": help});
+            if let Some(failure) = failure.filter(|failure| !failure.errors.is_empty()) {
+                object["errors"] = failure.errors.clone().into();
+            }
+            shown::json(&json!({"error": object}).to_string()).into_owned()
         } else {
             let code = failure.map(|failure| format!(" [{}]", failure.code)).unwrap_or_default();
             let help = failure.and_then(|failure| failure.help.as_ref()).map(|help| format!("\nhelp: {help}"));
-            format!("error: {error:#}{code}{}", help.unwrap_or_default())
+            shown::block(&format!("error: {error:#}{code}{}", help.unwrap_or_default())).into_owned()
         };
-        let _closed = writeln!(std::io::stderr(), "{text}").is_err();
+        to_stderr(&text);
+    }
+
+    /// Prints what is done but may not be what was meant.
+    pub(crate) fn warning(&self, code: &str, message: &str, help: &str) {
+        to_stderr(&if self.json {
+            let object = json!({"warning": {"code": code, "message": message, "help": help}});
+            shown::json(&object.to_string()).into_owned()
+        } else {
+            shown::block(&format!("warning: {message} [{code}]\nhelp: {help}")).into_owned()
+        });
     }
 }
 
-/// Counts the characters that take room on a screen.
-fn visible(cell: &str) -> usize {
-    let mut count = 0;
-    let mut escaped = false;
-    for character in cell.chars() {
-        match (escaped, character) {
-            (false, '\x1b') => escaped = true,
-            (true, 'm') => escaped = false,
-            (true, _) => {}
-            (false, _) => count += 1,
+/// Writes a line to stderr, and nothing more where nobody reads that.
+pub(crate) fn to_stderr(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "{text}").is_err();
+}
+
+/// Resolves when the other end of a pipe on stdout is closed; never, for a file or a screen.
+async fn reader_gone() {
+    // Only watched, never written to, so it need not be in non-blocking mode. Files can't be watched, and need not be.
+    let watched = std::io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked);
+    if let Ok(pipe) = watched {
+        while let Ok(ready) = pipe.ready(Interest::ERROR).await {
+            if ready.is_error() {
+                return;
+            }
         }
     }
-    count
+    std::future::pending::<()>().await;
 }
 
-/// Reads a field of an answer as text; what is not there is a dash.
+/// Reads a field of an answer as text for one place on a line; what is not there is a dash.
 pub(crate) fn field(value: &Value, name: &str) -> String {
     match value.get(name) {
         None | Some(Value::Null) => "-".into(),
         Some(Value::String(text)) if text.is_empty() => "-".into(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        Some(Value::String(text)) => inline(text).into_owned(),
+        Some(other) => inline(&other.to_string()).into_owned(),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod id;
 pub mod json;
 pub mod limits;
+pub mod mask;
 pub mod matching;
 pub mod ports;
 pub mod retry;

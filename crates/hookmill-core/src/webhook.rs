@@ -10,9 +10,6 @@ mod plugin;
 
 pub use plugin::{Grant, OnError, PluginUse};
 
-/// What stands in an answer in place of a secret; given back in a PUT, it keeps the stored one.
-pub const MASKED_SECRET: &str = "********";
-
 /// The user's rule, in the words of Frappe's form. Unknown fields are refused by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -243,6 +240,11 @@ impl Webhook {
         Ok(())
     }
 
+    /// Tells whether the plugin may change this part of the request.
+    pub fn grants(&self, grant: Grant) -> bool {
+        self.plugin.as_ref().is_some_and(|plugin| plugin.grants.contains(&grant))
+    }
+
     fn static_url(&self) -> Result<url::Url, WebhookError> {
         let url = url::Url::parse(self.request_url.trim())
             .map_err(|error| WebhookError::invalid("request_url", format!("is not an absolute URL: {error}")))?;
@@ -250,37 +252,6 @@ impl Webhook {
             return Err(WebhookError::invalid("request_url", "must be an http or https URL with a host"));
         }
         Ok(url)
-    }
-
-    /// Returns the webhook as an answer may show it: secrets masked.
-    pub fn masked(&self) -> Self {
-        let mut masked = Self { secrets: vec![MASKED_SECRET.into(); self.secrets.len()], ..self.clone() };
-        if let Some(plugin) = &mut masked.plugin {
-            plugin.secrets.values_mut().for_each(|secret| *secret = MASKED_SECRET.into());
-        }
-        masked
-    }
-
-    /// Puts the stored secrets back where this webhook has only their mask.
-    pub fn with_secrets_of(mut self, stored: Option<&Self>) -> Result<Self, WebhookError> {
-        for (place, secret) in self.secrets.iter_mut().enumerate().filter(|(_, secret)| *secret == MASKED_SECRET) {
-            let kept = stored.and_then(|stored| stored.secrets.get(place));
-            *secret = kept
-                .ok_or_else(|| WebhookError::invalid("secrets", "holds a mask, but no secret is stored in its place"))?
-                .clone();
-        }
-        let kept = stored.and_then(|stored| stored.plugin.as_ref()).map(|plugin| &plugin.secrets);
-        let named = self.plugin.iter_mut().flat_map(|plugin| &mut plugin.secrets);
-        for (name, secret) in named.filter(|(_, secret)| *secret == MASKED_SECRET) {
-            let kept = kept.and_then(|kept| kept.get(name));
-            *secret = kept
-                .ok_or_else(|| {
-                    let rule = format!("holds a mask for {name:?}, but no secret is stored under this name");
-                    WebhookError::invalid("plugin.secrets", rule)
-                })?
-                .clone();
-        }
-        Ok(self)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use hookmill_core::mask::shown_url;
 use hookmill_core::{DeliveryId, Explain, Fault, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
@@ -92,7 +93,7 @@ pub fn build(
     secrets: &[SigningSecret],
     handles: Option<&SecretHandles>,
 ) -> Result<Outgoing, BuildError> {
-    let bad_url = |cause: String| BuildError::Url { url: request.url.chars().take(200).collect(), cause };
+    let bad_url = |cause: String| BuildError::Url { url: shown_url(&request.url).chars().take(200).collect(), cause };
     let url = Url::parse(&request.url).map_err(|error| bad_url(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(bad_url("it must begin with http:// or https:// and name a host".into()));

@@ -59,6 +59,7 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
         .nest("/v1", v1)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .fallback(unknown_call)
         .method_not_allowed_fallback(wrong_method)
         .with_state(api)
@@ -66,38 +67,32 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
 
 async fn unknown_call() -> Response {
     Problem::new(StatusCode::NOT_FOUND, "unknown_call", "there is no such call")
-        .help("all calls are under /v1, and /health/live and /health/ready")
+        .help("all calls are under /v1, but for /health/live, /health/ready and /metrics")
         .into_response()
 }
 
 async fn wrong_method() -> Response {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this call is made with another method")
+        .help("the `Allow` header of this answer names those that it takes")
         .into_response()
 }
 
 /// Reads a body of at most `bytes_max` bytes.
 async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     to_bytes(body, bytes_max).await.map_err(|error| {
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            if cause.to_string().contains("length limit exceeded") {
-                return Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "body_too_large",
-                    format!("the body has more than the {bytes_max} bytes that this call takes"),
-                );
-            }
-            source = cause.source();
-        }
-        if error.to_string().contains("length limit exceeded") {
-            return Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                format!("the body has more than the {bytes_max} bytes that this call takes"),
-            );
+        if is_over_limit(&error) {
+            let detail = format!("the body has more than the {bytes_max} bytes that this call takes");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail);
         }
         Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the body did not arrive whole: {error}"))
+            .help("send it again, with the Content-Length that it has")
     })
+}
+
+/// Tells whether a body was longer than was to be read, rather than broken.
+fn is_over_limit(error: &axum::Error) -> bool {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.any(|cause| cause.is::<http_body_util::LengthLimitError>())
 }
 
 /// Reads a body of JSON; an empty one counts as `{}`.
@@ -106,6 +101,7 @@ async fn read_json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "body_malformed", format!("the body can't be read: {error}"))
+            .help("it is one JSON object with the fields that docs/api.md names")
     })
 }
 

@@ -10,5 +10,5 @@ mod server;
 mod token;
 
 pub use hookmill;
-pub use server::{BindError, Server};
-pub use token::{Token, TokenError};
+pub use server::{BindError, Server, ServerLimits};
+pub use token::{TOKEN_CHARS_MIN, Token, TokenError};

@@ -15,6 +15,7 @@ use crate::clock::SystemClock;
 use crate::engine::Inner;
 use crate::feed::FEED_LENGTH;
 use crate::guests::GuestThreads;
+use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
 use crate::scheduler::{Scheduler, SchedulerLimits};
@@ -30,7 +31,9 @@ const RECOVERY_PAGE: usize = 10_000;
 
 /// Puts an engine together: store before rules, rules before deliveries, deliveries before anyone can publish.
 pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError> {
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?);
+    let store = Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?);
+    let metrics = Arc::new(Metrics::new());
+    let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
     let fence = store.lease(PARTITION).await?;
     let policy = AddressPolicy::new(config.allow.iter().copied());
     let client = Client::new(ClientConfig { policy: policy.clone() })?;
@@ -57,6 +60,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         scheduler: Mutex::new(scheduler),
         waiting_max: config.waiting_max,
         timer: Notify::new(),
+        metrics,
         webhooks,
         plugins,
         guests: GuestThreads::start(config.guest_threads)?,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookmill_core::mask::MASK;
 use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
-use hookmill_core::webhook::MASKED_SECRET;
 use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response, attempt};
 use hookmill_delivery::{Sent, request};
 use jiff::{SignedDuration, Timestamp};
@@ -101,7 +101,7 @@ impl Inner {
                 let timeout = Duration::from_millis(hook.webhook().timeout_ms.into());
                 let mut sent = self.client.send(outgoing, timeout, now).await;
                 if let (Some(handles), Some(response)) = (&hook.handles, &mut sent.response) {
-                    handles.redact(response, MASKED_SECRET);
+                    handles.redact(response, MASK);
                 }
                 let Sent { outcome, response, .. } = sent;
                 let judged = self.judged(hook, &ticket.pending.id, &work.event, outcome, response.as_ref()).await;

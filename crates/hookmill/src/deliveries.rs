@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page, Pending, Record, Reopen};
-use hookmill_core::{DeliveryId, DeliveryState, TenantId};
+use hookmill_core::{Attempt, DeliveryId, DeliveryState, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -47,7 +47,8 @@ impl Inner {
     }
 
     pub(crate) async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<DeliveryDetail, EngineError> {
-        self.store.delivery(tenant, id).await?.ok_or_else(|| EngineError::not_found("delivery", id))
+        let detail = self.store.delivery(tenant, id).await?.ok_or_else(|| EngineError::not_found("delivery", id))?;
+        Ok(DeliveryDetail { attempts: detail.attempts.into_iter().map(Attempt::masked).collect(), ..detail })
     }
 
     /// Sends one delivery again, now.

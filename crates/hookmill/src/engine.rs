@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
+use crate::metrics::Metrics;
 use crate::plugins::{Candidate, PluginInfo, PluginVersion, Plugins, Source};
 use crate::preview::Preview;
 use crate::publish::Published;
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) waiting_max: usize,
     /// Tells the timer that the next due time may have changed.
     pub(crate) timer: Notify,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) webhooks: Webhooks,
     pub(crate) plugins: Plugins,
     pub(crate) guests: GuestThreads,
@@ -227,7 +229,7 @@ impl Engine {
         self.inner.search(tenant, query, cursor, limit).await
     }
 
-    /// Returns one delivery with its event and attempts.
+    /// Returns one delivery with its event and attempts, secret headers and passwords masked.
     pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<DeliveryDetail, EngineError> {
         self.inner.delivery(tenant, id).await
     }
@@ -264,6 +266,12 @@ impl Engine {
     pub fn load(&self) -> (usize, usize) {
         let scheduler = self.inner.scheduler();
         (scheduler.waiting(), scheduler.in_flight())
+    }
+
+    /// Writes what the engine counts, in the text format of OpenMetrics that Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let (waiting, under_way) = self.load();
+        self.inner.metrics.text(waiting, under_way)
     }
 
     /// Resolves if the store fails, which an engine can't survive: shut it down and end the process.

@@ -17,6 +17,7 @@ mod feed;
 mod guests;
 mod housekeeping;
 mod judge;
+mod metrics;
 mod plugins;
 mod prepare;
 mod preview;

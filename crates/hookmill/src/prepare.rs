@@ -49,7 +49,7 @@ pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, deliv
         draft_has_body,
         settings: &wanted.settings,
         delivery,
-        grants: Grants { url: wanted.grants.contains(&Grant::Url), method: wanted.grants.contains(&Grant::Method) },
+        grants: Grants { url: hook.webhook().grants(Grant::Url), method: hook.webhook().grants(Grant::Method) },
     };
     let (result, run) = plugin.transform(&input).into_run(wanted.name.clone(), plugin);
     let (request, fault) = match result {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookmill_core::webhook::MASKED_SECRET;
+use hookmill_core::mask::MASK;
 use hookmill_core::{DeliveryId, EventEnvelope, EventId, Fault, Outcome, PluginRun, Request, TenantId, WebhookName};
 use hookmill_delivery::request;
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub struct Preview {
     pub decision: &'static str,
     /// Why nothing would be sent.
     pub reason: Option<String>,
-    /// The request with every header that hookmill sets, signature included.
+    /// The request with every header that hookmill sets, signature included; secrets masked.
     pub request: Option<Request>,
     /// The plugin's run.
     pub plugin: Option<PluginRun>,
@@ -46,7 +46,7 @@ impl Inner {
         let prepared = self.prepared_for(&hook, &id, &event).await;
         let ran = prepared.run.is_some();
         // People are to see the request, not the secrets in it.
-        let handles = hook.handles.as_ref().map(|handles| handles.masked(MASKED_SECRET));
+        let handles = hook.handles.as_ref().map(|handles| handles.masked(MASK));
         let mut preview = Preview {
             matches,
             condition: true,
@@ -58,7 +58,7 @@ impl Inner {
         };
         match prepared.request {
             Ok(request) => match request::build(&request, &id, now, &hook.secrets, handles.as_ref()) {
-                Ok(outgoing) => preview.request = Some(sent_form(request, &outgoing)),
+                Ok(outgoing) => preview.request = Some(sent_form(request, &outgoing).masked()),
                 Err(error) => {
                     preview.decision = "fail";
                     preview.error = Some(error.into());

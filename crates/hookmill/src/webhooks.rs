@@ -74,13 +74,9 @@ impl Hook {
 /// own URL, the webhook.
 fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Receiver {
     match Url::parse(webhook.request_url.trim()) {
-        Ok(url) if !webhook.dynamic_url && !grants(webhook, Grant::Url) => url.origin().ascii_serialization().into(),
+        Ok(url) if !webhook.dynamic_url && !webhook.grants(Grant::Url) => url.origin().ascii_serialization().into(),
         _ => format!("{tenant}/{name}").into(),
     }
-}
-
-fn grants(webhook: &Webhook, grant: Grant) -> bool {
-    webhook.plugin.as_ref().is_some_and(|plugin| plugin.grants.contains(&grant))
 }
 
 /// A webhook as it is stored, with its secrets masked.

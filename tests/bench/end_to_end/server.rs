@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use crate::Options;
 use crate::receiver::Receiver;
 
-const TOKEN: &str = "bench";
+const TOKEN: &str = "a-token-for-benches";
 
 pub(crate) struct Server {
     child: Child,

@@ -1,6 +1,6 @@
 //! A served engine and a client that knows its token.
 
-use hookmill_server::{Server, Token};
+use hookmill_server::{Server, ServerLimits, Token};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -48,13 +48,23 @@ impl Reply {
 
 impl Served {
     pub(super) async fn new() -> Self {
+        Self::with_limits(ServerLimits::default()).await
+    }
+
+    pub(super) async fn with_limits(limits: ServerLimits) -> Self {
         let stand = Stand::new().await;
-        let server = Server::bind("127.0.0.1:0", stand.engine.clone(), Token::given(TOKEN)).await.expect("a server");
+        let server = Server::bind("127.0.0.1:0").await.expect("a server").with_limits(limits);
         let base = format!("http://{}", server.address());
         let mut serving = JoinSet::new();
-        serving.spawn(async move { server.serve(std::future::pending()).await.expect("it serves") });
+        let (engine, token) = (stand.engine.clone(), Token::given(TOKEN).expect("a token"));
+        serving.spawn(server.serve(engine, token, std::future::pending()));
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { stand, base, http, _serving: serving }
+    }
+
+    /// Returns the host and port that it listens on.
+    pub(super) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     /// Begins a request without the token.

@@ -1,5 +1,6 @@
 //! `/v1/webhooks`: written, read, previewed and removed.
 
+use hookmill::core::DeliveryState;
 use serde_json::{Value, json};
 
 use super::client::Served;
@@ -65,6 +66,35 @@ async fn secrets_are_never_shown_and_survive_being_given_back_masked() {
     let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"]
         .map(|name| (name.parse::<http::HeaderName>().unwrap(), request.header(name).parse().unwrap()));
     verifier.verify(&request.body, &headers.into_iter().collect()).expect("still signed with the secret");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn header_values_and_passwords_are_sent_but_never_shown() {
+    let served = Served::new().await;
+    let url = served.stand.receiver.url("/in").replace("http://", "http://user:pa55@");
+    let fields = json!({"headers": [{"key": "X-Api-Key", "value": "t0p"}, {"key": "X-Site", "value": "a"}]});
+    let shown = served.put("/v1/webhooks/notes", webhook_json(&url, &fields).to_string()).await.ok(201);
+    assert_eq!(shown["headers"][0]["value"], "********");
+    assert_eq!(shown["headers"][1]["value"], "a");
+    served.put("/v1/webhooks/notes", shown.to_string()).await.ok(200);
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N"}}).to_string();
+    let preview = served.post("/v1/webhooks/notes/preview", event.clone()).await.ok(200);
+    let id = served.post("/v1/events", event).await.ok(202)["deliveries"][0].as_str().unwrap().to_owned();
+    let request = served.stand.receiver.only_request().await;
+    assert_eq!((request.header("x-api-key"), request.header("authorization")), ("t0p", "Basic dXNlcjpwYTU1"));
+    served.stand.reaches(id.parse().unwrap(), DeliveryState::Delivered).await;
+    let delivery = served.get(&format!("/v1/deliveries/{id}")).await.ok(200);
+    let listed = served.get("/v1/webhooks").await.ok(200);
+    for answer in [&shown, &preview, &delivery, &listed] {
+        let text = answer.to_string();
+        assert!(!text.contains("t0p") && !text.contains("pa55"), "{text}");
+        assert!(text.contains("http://********@"), "{text}");
+    }
+    // Whoever may change a webhook can't have the values sent elsewhere.
+    let mut elsewhere = shown.clone();
+    elsewhere["request_url"] = json!("http://127.0.0.1:9/");
+    let problem = served.put("/v1/webhooks/notes", elsewhere.to_string()).await.problem(422, "webhook_invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("headers"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The optional parts of the plugin contract, and what a webhook may let a plugin do.
 
-use hookmill::core::webhook::MASKED_SECRET;
+use hookmill::core::mask::MASK;
 use hookmill::core::{DeliveryState, Digest};
 use hookmill::plugin::Manifest;
 use hookmill::{EngineError, Explain as _, Webhook};
@@ -92,18 +92,18 @@ async fn a_plugin_uses_a_secret_and_nobody_sees_it() {
     let stand = chat_stand(json!({})).await;
     stand.receiver.always(Answer::with_body(409, "you sent Bearer t0p-s3cret"));
     let id = stand.publish(note("N-1")).await;
-    assert_eq!(stand.receiver.only_request().await.header("authorization"), "Bearer t0p-s3cret");
+    assert_eq!(stand.receiver.only_request().await.header("x-sign"), "Bearer t0p-s3cret");
     let detail = stand.reaches(id, DeliveryState::Delivered).await;
     let recorded = serde_json::to_string(&detail.attempts).expect("JSON");
     assert!(recorded.contains(r#"Bearer secret(\"chat-token\")"#), "{recorded}");
     assert!(!recorded.contains("t0p-s3cret"), "{recorded}");
-    assert!(detail.attempts[0].judge.as_ref().unwrap().log[0].contains(MASKED_SECRET));
+    assert!(detail.attempts[0].judge.as_ref().unwrap().log[0].contains(MASK));
 
     let shown = serde_json::to_string(&stand.engine.webhook(&tenant(), &webhook_name("chat")).unwrap()).unwrap();
-    assert!(!shown.contains("t0p-s3cret") && shown.contains(MASKED_SECRET), "{shown}");
+    assert!(!shown.contains("t0p-s3cret") && shown.contains(MASK), "{shown}");
     let preview = stand.engine.preview(&tenant(), &webhook_name("chat"), note("N-2")).await.expect("a preview");
     let headers = preview.request.expect("a request").headers;
-    assert!(headers.contains(&("authorization".into(), format!("Bearer {MASKED_SECRET}"))), "{headers:?}");
+    assert!(headers.contains(&("x-sign".into(), format!("Bearer {MASK}"))), "{headers:?}");
 
     let mut without = chat(json!({}));
     without["plugin"]["secrets"] = json!({});

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::webhook::{print_plugin, print_request};
+use super::webhook::{print_error, print_plugin, print_request};
 use crate::api::Client;
 use crate::args::{Delivery, Filter, Mode};
 use crate::exit_code::{Failure, USAGE};
-use crate::output::{Output, field};
+use crate::output::{Output, Span, field};
 
 pub(crate) async fn run(command: Delivery, client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
     match command {
@@ -43,35 +44,39 @@ async fn list(client: &Client, filter: &Filter, limit: usize, output: &Output) -
         }
     }
     if output.is_json() {
-        deliveries.iter().for_each(|delivery| output.line(delivery));
+        output.line(json!({"deliveries": deliveries, "next": cursor}));
         return Ok(ExitCode::SUCCESS);
     }
     if deliveries.is_empty() {
         output.line("no deliveries found");
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<[String; 7]> = deliveries
+    let rows = deliveries
         .iter()
         .map(|row| {
-            let document = format!("{} {}", field(row, "doctype"), field(row, "document"));
-            let state = output.state(&field(row, "state"));
-            let reason = row["reason"].as_str().unwrap_or("").chars().take(60).collect();
             [
-                field(row, "id"),
-                field(row, "webhook"),
-                document,
-                field(row, "doc_event"),
-                state,
-                field(row, "attempts"),
-                reason,
+                field(row, "id").into(),
+                received(row).into(),
+                field(row, "webhook").into(),
+                format!("{} {}", field(row, "doctype"), field(row, "document")).into(),
+                field(row, "doc_event").into(),
+                Span::State(field(row, "state")),
+                field(row, "attempts").into(),
+                row["reason"].as_str().unwrap_or_default().into(),
             ]
         })
         .collect();
-    output.table(["ID", "WEBHOOK", "DOCUMENT", "DOC EVENT", "STATE", "ATTEMPTS", "REASON"], &rows);
+    output.table(["ID", "RECEIVED", "WEBHOOK", "DOCUMENT", "DOC EVENT", "STATE", "ATTEMPTS", "REASON"], rows);
     if !cursor.is_null() {
         output.line(format!("there are more; raise --limit over {limit} or narrow the filter"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells when a delivery's event was received, to the second; `--since` takes it as it is.
+fn received(row: &Value) -> String {
+    let text = field(row, "received_at");
+    text.parse::<Timestamp>().map_or(text, |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
@@ -80,8 +85,9 @@ async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<Exit
         output.line(&delivery);
         return Ok(ExitCode::SUCCESS);
     }
-    output.heading(&format!("{} {}", field(&delivery, "id"), output.state(&field(&delivery, "state"))));
+    output.spans(&[Span::Bold(format!("{} ", field(&delivery, "id"))), Span::State(field(&delivery, "state"))]);
     output.line(format!("webhook   {}", field(&delivery, "webhook")));
+    output.line(format!("received  {}", field(&delivery, "received_at")));
     output.line(format!(
         "event     {} ({} of {} {})",
         field(&delivery, "event_id"),
@@ -104,22 +110,15 @@ async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<Exit
         ));
         if !attempt["request"].is_null() {
             output.line(format!("{} {}", field(&attempt["request"], "method"), field(&attempt["request"], "url")));
+            // Of the headers that are made for each try, this one is always the same; date and signature are not kept.
+            output.line(format!("webhook-id: {}", field(&delivery, "id")));
             print_request(&attempt["request"], output);
         }
         if !attempt["response"].is_null() {
             output.line(format!("→ {}", field(&attempt["response"], "status")));
             print_request(&attempt["response"], output);
         }
-        if !attempt["error"].is_null() {
-            output.line(format!(
-                "error [{}]: {}",
-                field(&attempt["error"], "code"),
-                field(&attempt["error"], "message")
-            ));
-            if let Some(backtrace) = attempt["error"]["backtrace"].as_str() {
-                backtrace.lines().for_each(|frame| output.line(format!("    {frame}")));
-            }
-        }
+        print_error(&attempt["error"], output);
         print_plugin(&attempt["plugin"], output);
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `hookmill demo`: the whole walk with real parts, a step at a time.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,12 +12,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::plugin::refused;
 use super::serve::this_program_as_compiler;
+use super::{StopSignal, plugin_run};
 use crate::api::Client;
 use crate::args::{Demo, Receiver};
-use crate::exit_code::{FAILED, Failure};
+use crate::exit_code::{FAILED, Failure, PLUGIN};
 use crate::output::{Output, field};
-use crate::receiver::{self, Received};
+use crate::receiver::{self, Heard};
 
 /// A Quotation as ERPNext has it, and what happened to it.
 const QUOTATION: &str = include_str!("../../../../tests/documents/quotation-on-update.json");
@@ -28,32 +31,30 @@ const SECOND_PLUGIN: &str = "rust_slack_message.wasm";
 /// Far longer than any step takes; only a fault waits for so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const TOKEN: &str = "demo";
-
 /// A running server with a receiver beside it.
 struct Stage<'a> {
     output: &'a Output,
     engine: Engine,
     client: Client,
     server_url: String,
+    token: String,
     receiver_url: String,
-    received: mpsc::Receiver<Received>,
+    heard: mpsc::Receiver<Heard>,
     plugins_dir: PathBuf,
     data: tempfile::TempDir,
 }
 
 pub(crate) async fn run(options: Demo, output: &Output) -> anyhow::Result<ExitCode> {
+    let mut signals = StopSignal::listen()?;
     let mut stage = Stage::set(output).await?;
-    stage.seed().await?;
-    match &options.plugins {
-        Some(dir) => stage.plugins(dir).await?,
-        None => stage.say("The steps with plugins are left out: build the examples with `cargo xtask plugins`, then give `--plugins target/plugins`."),
-    }
-    if !options.once {
-        stage.stay().await?;
-    }
+    // Whatever ends the walk, what it made is taken down after it.
+    let walked = tokio::select! {
+        walked = stage.walk(&options) => walked,
+        () = signals.heard() => Ok(()),
+    };
     stage.engine.shutdown(Duration::from_secs(5)).await;
-    Ok(ExitCode::SUCCESS)
+    stage.data.close().context("the demo's directory can't be removed")?;
+    walked.map(|()| ExitCode::SUCCESS)
 }
 
 impl<'a> Stage<'a> {
@@ -62,7 +63,7 @@ impl<'a> Stage<'a> {
         let plugins_dir = data.path().join("plugins");
         let listener = TcpListener::bind("127.0.0.1:0").await.context("the receiver can't listen")?;
         let receiver_url = format!("http://{}", listener.local_addr()?);
-        let (told, received) = mpsc::channel(1_024);
+        let (told, heard) = mpsc::channel(1_024);
         let options = Receiver {
             listen: String::new(),
             status: 200,
@@ -80,15 +81,29 @@ impl<'a> Stage<'a> {
         config.allow = vec!["127.0.0.0/8".parse().expect("a network")];
         config.compiler = this_program_as_compiler()?;
         let engine = Engine::start(config).await.map_err(|error| Failure::explained(FAILED, &error))?;
-        let server = Server::bind("127.0.0.1:0", engine.clone(), Token::given(TOKEN)).await?;
+        let server = Server::bind("127.0.0.1:0").await?;
+        let (server_token, token) = Token::random().context("a token for the demo can't be made")?;
         let server_url = format!("http://{}", server.address());
-        let stopping = engine.clone();
+        let (served, stopping) = (engine.clone(), engine.clone());
         #[allow(clippy::disallowed_methods, reason = "ends with the engine")]
-        drop(tokio::spawn(server.serve(async move { stopping.stopping().await })));
-        let client = Client::new(&server_url, Some(TOKEN))?;
-        let stage = Self { output, engine, client, server_url, receiver_url, received, plugins_dir, data };
+        drop(tokio::spawn(server.serve(served, server_token, async move { stopping.stopping().await })));
+        let client = Client::new(&server_url, Some(&token))?;
+        let stage = Self { output, engine, client, server_url, token, receiver_url, heard, plugins_dir, data };
         stage.say(&format!("server    {}\nreceiver  {}", stage.server_url, stage.receiver_url));
         Ok(stage)
+    }
+
+    /// Goes through all steps and, where somebody watches, stays up until it is told to end.
+    async fn walk(&mut self, options: &Demo) -> anyhow::Result<()> {
+        self.seed().await?;
+        match &options.plugins {
+            Some(dir) => self.plugins(dir).await?,
+            None => self.say("The steps with plugins are left out: build the examples with `cargo xtask plugins`, then give `--plugins target/plugins`."),
+        }
+        if !options.once && std::io::stdout().is_terminal() {
+            self.stay().await;
+        }
+        Ok(())
     }
 
     /// Tells a person; a program hears only what was received.
@@ -145,6 +160,8 @@ impl<'a> Stage<'a> {
         let digest = hookmill::core::Digest::of(&wasm).to_string();
         let target = self.plugins_dir.join("demo.wasm");
         self.say(&format!("plugin    {} → {}", file.display(), target.display()));
+        // A file that can't be a plugin leaves its reason in the log only; here it ends the demo.
+        plugin_run::load(&wasm)?.map_err(|error| refused(file, &error))?;
         // A rename, so that a half-written file is never seen.
         let new = self.plugins_dir.join("demo.new");
         std::fs::write(&new, wasm)
@@ -152,49 +169,53 @@ impl<'a> Stage<'a> {
             .context("the plugin's file can't be written")?;
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
-                let active = self
-                    .client
-                    .get("/v1/plugins/demo", &[])
-                    .await
-                    .is_ok_and(|plugin| plugin["active"] == digest.as_str());
-                if active {
-                    return;
+                let plugin = self.client.get("/v1/plugins/demo", &[]).await.unwrap_or_default();
+                if plugin["active"] == digest.as_str() {
+                    return Ok(());
+                }
+                if plugin["last_failure"].is_object() {
+                    let failure = &plugin["last_failure"];
+                    return Err(Failure::new(PLUGIN, field(failure, "code"), field(failure, "message")));
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
-        waited.await.map_err(|_| anyhow!("the plugin did not become active"))
+        Ok(waited.await.map_err(|_| anyhow!("the plugin did not become active"))??)
     }
 
     async fn publish_and_show(&mut self) -> anyhow::Result<()> {
         let answer = self.client.post("/v1/events", "application/json", QUOTATION).await?;
         self.say(&format!("event     {} is recorded", field(&answer, "id")));
-        let received = tokio::time::timeout(PATIENCE, self.received.recv()).await.ok().flatten();
-        let received = received.ok_or_else(|| anyhow!("the receiver got nothing"))?;
-        self.output.answer(&received.echo, || {
-            format!("received  {} {}\n{}", received.method, field(&received.echo, "url"), field(&received.echo, "data"))
+        let received = tokio::time::timeout(PATIENCE, self.received()).await.ok().flatten();
+        let (method, echo) = received.ok_or_else(|| anyhow!("the receiver got nothing"))?;
+        self.output.answer(&echo, || {
+            format!("received  {method} {}\n{}", field(&echo, "url"), echo["data"].as_str().unwrap_or_default())
         });
         Ok(())
     }
 
-    /// Stays up for the user to play with, until Ctrl-C.
-    async fn stay(&mut self) -> anyhow::Result<()> {
+    /// Waits for the next request to arrive at the receiver: its method and what it was.
+    async fn received(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Heard::Arrived { method, echo, .. } = self.heard.recv().await? {
+                return Some((method, echo));
+            }
+        }
+    }
+
+    /// Stays up for the user to play with.
+    async fn stay(&mut self) {
         self.say(&format!(
-            "\nIt stays up; try, in another terminal:\n  export HOOKMILL_URL={} HOOKMILL_TOKEN={TOKEN}\n  \
+            "\nIt stays up; try, in another terminal:\n  export HOOKMILL_URL={} HOOKMILL_TOKEN={}\n  \
              hookmill delivery list\n  hookmill webhook show demo\n  hookmill plugin list\n\
              The plugin's file is {}/demo.wasm: replace it and send another event. Ctrl-C ends, and removes {}.",
             self.server_url,
+            self.token,
             self.plugins_dir.display(),
             self.data.path().display(),
         ));
-        loop {
-            tokio::select! {
-                ended = tokio::signal::ctrl_c() => return ended.context("Ctrl-C can't be heard"),
-                received = self.received.recv() => {
-                    let Some(received) = received else { return Ok(()) };
-                    self.output.answer(&received.echo, || format!("received  {}", field(&received.echo, "data")));
-                }
-            }
+        while let Some((_, echo)) = self.received().await {
+            self.output.answer(&echo, || format!("received  {}", echo["data"].as_str().unwrap_or_default()));
         }
     }
 }

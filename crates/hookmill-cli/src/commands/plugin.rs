@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::{plugin_build, plugin_run};
 use crate::api::Client;
 use crate::args::{Connection, Plugin};
-use crate::commands::read;
+use crate::commands::{name_of, read};
 use crate::exit_code::{FAILED, Failure, PLUGIN, USAGE};
-use crate::output::{Output, bytes, field};
+use crate::output::{Output, Span, bytes, field, inline};
 use crate::templates;
 
 pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
@@ -88,7 +88,8 @@ fn check(file: &Path, output: &Output) -> anyhow::Result<ExitCode> {
             || "none".into(),
             |manifest| {
                 let version = manifest.version.as_deref().unwrap_or("no version");
-                format!("{} {version}, {}", manifest.name, manifest.description.as_deref().unwrap_or("no description"))
+                let description = manifest.description.as_deref().unwrap_or("no description");
+                format!("{} {}, {}", manifest.name, inline(version), inline(description))
             },
         );
         format!(
@@ -113,11 +114,7 @@ async fn push(
 ) -> anyhow::Result<ExitCode> {
     let (wasm, inspection) = read_component(file)?;
     let manifest = inspection.manifest.as_ref().map(|manifest| manifest.name.to_string());
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-").map(str::to_owned);
-    let name = name
-        .or(manifest)
-        .or(stem)
-        .ok_or_else(|| Failure::new(USAGE, "name_missing", "the plugin has no name").help("give --name"))?;
+    let name = name_of("plugin", name, manifest, file)?;
     let spinner = output.spinner(format!("uploading {} and compiling it", bytes(wasm.len() as u64)));
     let query = if stage { "?activate=false" } else { "" };
     let answer = client.put(&format!("{}{query}", path(&[&name])), "application/wasm", wasm).await;
@@ -137,7 +134,7 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
         output.line(&answer);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut rows: Vec<[String; 6]> = Vec::new();
+    let mut rows: Vec<[Span; 6]> = Vec::new();
     let mut notes = Vec::new();
     for plugin in answer["plugins"].as_array().into_iter().flatten() {
         for version in plugin["versions"].as_array().into_iter().flatten() {
@@ -146,12 +143,12 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
             let version_name = version["manifest"]["version"].as_str().unwrap_or("-");
             let size = bytes(version["bytes"].as_u64().unwrap_or(0));
             rows.push([
-                field(plugin, "name"),
-                digest,
+                field(plugin, "name").into(),
+                digest.into(),
                 state.into(),
                 version_name.into(),
-                size,
-                field(version, "added_at"),
+                size.into(),
+                field(version, "added_at").into(),
             ]);
         }
         if !plugin["last_failure"].is_null() {
@@ -167,7 +164,7 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
             "no plugins yet; make one with `hookmill plugin new NAME`, upload it with `hookmill plugin push FILE`",
         );
     } else {
-        output.table(["NAME", "DIGEST", "STATE", "VERSION", "SIZE", "ADDED AT"], &rows);
+        output.table(["NAME", "DIGEST", "STATE", "VERSION", "SIZE", "ADDED AT"], rows);
     }
     notes.iter().for_each(|note| output.line(note));
     Ok(ExitCode::SUCCESS)

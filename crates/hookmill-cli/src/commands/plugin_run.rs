@@ -16,7 +16,7 @@ use super::plugin::{BODY_MAX, read_component, refused};
 use super::webhook::print_request;
 use crate::commands::read;
 use crate::exit_code::{FAILED, Failure, PLUGIN, USAGE};
-use crate::output::{Output, bytes};
+use crate::output::{Output, Span, bytes, inline};
 
 /// A guest's own megabyte of stack, and what the host needs.
 const STACK_BYTES: usize = 8 << 20;
@@ -100,24 +100,24 @@ fn print(report: &TransformReport, doc_bytes: usize, limits: &PluginLimits, outp
     }
     match &report.result {
         Ok(Decision::Send(request)) => {
-            output.heading(&format!("{} {}", request.method, request.url));
+            output.heading(&format!("{} {}", inline(&request.method), inline(&request.url)));
             print_request(&answer["request"], output);
         }
-        Ok(Decision::Skip(reason)) => output.heading(&format!("skipped: {reason}")),
+        Ok(Decision::Skip(reason)) => output.heading(&format!("skipped: {}", inline(reason))),
         Err(fault) => {
-            output.heading(&format!("failed: {} [{}]", fault.message, fault.code));
+            output.heading(&format!("failed: {} [{}]", inline(&fault.message), fault.code));
             fault
                 .backtrace
                 .iter()
                 .flat_map(|backtrace| backtrace.lines())
-                .for_each(|frame| output.line(format!("    {frame}")));
+                .for_each(|frame| output.line(format!("    {}", inline(frame))));
         }
     }
     if report.log.is_empty() {
         output.line("log       (nothing)");
     } else {
         output.heading("log");
-        report.log.iter().for_each(|line| output.line(format!("  {line}")));
+        report.log.iter().for_each(|line| output.line(format!("  {}", inline(line))));
     }
     let usage = [
         ("fuel", group(report.fuel), group(limits.fuel_max), report.fuel as f64 / limits.fuel_max as f64),
@@ -141,11 +141,13 @@ fn print(report: &TransformReport, doc_bytes: usize, limits: &PluginLimits, outp
             log_bytes as f64 / limits.log_bytes_max as f64,
         ),
     ];
-    let rows: Vec<[String; 4]> = usage
+    let rows: Vec<[Span; 4]> = usage
         .into_iter()
-        .map(|(what, used, max, share)| [what.into(), used, max, format!("{:.2} %", share * 100.0)])
+        .map(|(what, used, max, share)| {
+            [what.into(), used.into(), max.into(), format!("{:.2} %", share * 100.0).into()]
+        })
         .collect();
-    output.table(["", "USED", "LIMIT", "SHARE"], &rows);
+    output.table(["", "USED", "LIMIT", "SHARE"], rows);
 }
 
 /// Writes a number with a space between thousands.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::args::Receiver;
 use crate::exit_code::{FAILED, Failure};
 use crate::output::{Output, field};
-use crate::receiver::{Received, serve};
+use crate::receiver::{Heard, serve};
 
 pub(crate) async fn run(options: Receiver, output: &Output) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(&options.listen).await.map_err(|error| {
@@ -17,13 +17,12 @@ pub(crate) async fn run(options: Receiver, output: &Output) -> anyhow::Result<Ex
     })?;
     output.line(format!("receiver is ready at http://{}", listener.local_addr()?));
     let (told, mut heard) = mpsc::channel(64);
-    let quiet = options.quiet;
-    if quiet {
+    if options.quiet {
         heard.close();
     }
     let show = async {
-        while let Some(received) = heard.recv().await {
-            show(&received, output);
+        while let Some(heard) = heard.recv().await {
+            show(&heard, output);
         }
         std::future::pending::<()>().await;
     };
@@ -35,10 +34,23 @@ pub(crate) async fn run(options: Receiver, output: &Output) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(received: &Received, output: &Output) {
-    output.answer(&received.echo, || {
-        let data = field(&received.echo, "data");
-        let id = received.echo["headers"]["Webhook-Id"].as_str().map(|id| format!(" {id}")).unwrap_or_default();
-        format!("{} {}{id} ← {}\n{data}\n", received.method, field(&received.echo, "url"), received.status)
-    });
+/// A program hears of each request once, when it arrives; a person also hears how it ended.
+fn show(heard: &Heard, output: &Output) {
+    match heard {
+        Heard::Arrived { number, method, echo } => output.answer(echo, || {
+            let data = match echo["data"].as_str().filter(|data| !data.is_empty()) {
+                Some(data) => data.to_owned(),
+                None => format!("form: {}", echo["form"]),
+            };
+            let id = echo["headers"]["Webhook-Id"].as_str().map(|id| format!(" {id}")).unwrap_or_default();
+            format!("#{number} {method} {}{id}\n{data}", field(echo, "url"))
+        }),
+        Heard::Ended { .. } if output.is_json() => {}
+        Heard::Ended { number, status, whole: true, after } => {
+            output.line(format!("#{number} → {status} after {} ms\n", after.as_millis()));
+        }
+        Heard::Ended { number, whole: false, after, .. } => {
+            output.line(format!("#{number} the sender left after {} ms, before it was answered\n", after.as_millis()));
+        }
+    }
 }

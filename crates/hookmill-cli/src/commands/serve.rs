@@ -13,7 +13,9 @@ use serde::Deserialize;
 
 use crate::COMPILE_WORKER;
 use crate::args::Serve;
+use crate::commands::StopSignal;
 use crate::exit_code::{FAILED, Failure, USAGE};
+use crate::output::{Output, to_stderr};
 
 /// The file of `--config`: the same names as the options.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +35,7 @@ struct Settings {
     listen: String,
     engine: EngineConfig,
     grace: Duration,
-    token: Option<String>,
+    token: Option<Token>,
 }
 
 impl Settings {
@@ -48,7 +50,11 @@ impl Settings {
             listen: options.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8470".into()),
             engine,
             grace: Duration::from_secs(options.grace.or(file.grace).unwrap_or(10)),
-            token: token.or(file.token),
+            token: token
+                .or(file.token)
+                .map(|text| Token::given(&text))
+                .transpose()
+                .map_err(|error| Failure::explained(USAGE, &error))?,
         })
     }
 }
@@ -70,36 +76,38 @@ pub(crate) fn this_program_as_compiler() -> anyhow::Result<Compiler> {
     Ok(Compiler::subprocess(program, [COMPILE_WORKER]))
 }
 
-pub(crate) async fn run(options: Serve, token: Option<String>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(options: Serve, token: Option<String>, output: &Output) -> anyhow::Result<ExitCode> {
     let Settings { listen, engine, grace, token } = Settings::gather(options, token)?;
     let data_dir = engine.data_dir.clone();
     // Listening for signals begins before anything that must be undone.
-    let stop = stop_signal()?;
+    let mut signals = StopSignal::listen()?;
+    // The port comes before the engine: where it is taken, nothing was begun.
+    let server = Server::bind(&listen).await.map_err(|error| {
+        Failure::new(FAILED, "cannot_listen", error.to_string()).help("choose another address with --listen")
+    })?;
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files can't be raised; many connections may find none left");
+    }
     let engine = Engine::start(engine).await.map_err(|error| Failure::explained(FAILED, &error))?;
     let token = match token {
-        Some(text) => Token::given(&text),
+        Some(token) => token,
         None => {
-            let (token, made) = Token::load_or_make(&data_dir)?;
+            let (token, made) = Token::load_or_make(&data_dir).map_err(|error| Failure::explained(FAILED, &error))?;
             if let Some(text) = made {
-                eprintln_token(&text);
+                to_stderr(&format!("the token for callers, shown only this once:\n  export HOOKMILL_TOKEN={text}"));
             }
             token
         }
     };
-    let server = Server::bind(&listen, engine.clone(), token).await.map_err(|error| {
-        Failure::new(FAILED, "cannot_listen", error.to_string()).help("choose another address with --listen")
-    })?;
-    println_ready(&format!("hookmill is ready at http://{}", server.address()));
+    output.line(format!("hookmill is ready at http://{}", server.address()));
     let stopping = engine.clone();
-    let mut serving = Box::pin(server.serve(async move { stopping.stopping().await }));
+    let mut serving = Box::pin(server.serve(engine.clone(), token, async move { stopping.stopping().await }));
     let failed = tokio::select! {
-        () = stop => false,
+        () = signals.heard() => false,
         () = engine.failed() => true,
-        ended = &mut serving => {
-            ended.context("the server ended")?;
-            false
-        }
+        () = &mut serving => false,
     };
+    end_at_second(signals);
     tracing::info!("stopping");
     // Both at once: callers whose event is being recorded hear of it, and deliveries under way end.
     let (report, served) = tokio::join!(engine.shutdown(grace), tokio::time::timeout(grace, serving));
@@ -119,34 +127,12 @@ pub(crate) async fn run(options: Serve, token: Option<String>) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-#[allow(clippy::print_stdout, reason = "the one line that tells whoever started the server that it is ready")]
-fn println_ready(text: &str) {
-    println!("{text}");
-}
-
-#[allow(clippy::print_stderr, reason = "shown once, and in no log")]
-fn eprintln_token(text: &str) {
-    eprintln!("the token for callers, shown only this once:\n  export HOOKMILL_TOKEN={text}");
-}
-
-/// Resolves at SIGINT or SIGTERM; a second one ends the process at once.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals can't be heard")?;
-    let mut terminate = signal(SignalKind::terminate()).context("signals can't be heard")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        #[allow(clippy::disallowed_methods, reason = "outlives the engine, so none of its tasks can do this")]
-        drop(tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            #[allow(clippy::exit, reason = "the user asked twice")]
-            std::process::exit(i32::from(FAILED));
-        }));
-    })
+/// From now on, a signal ends the process at once: the user asked twice.
+fn end_at_second(mut signals: StopSignal) {
+    #[allow(clippy::disallowed_methods, reason = "outlives the engine, so none of its tasks can do this")]
+    drop(tokio::spawn(async move {
+        signals.heard().await;
+        #[allow(clippy::exit, reason = "the user asked twice")]
+        std::process::exit(i32::from(FAILED));
+    }));
 }

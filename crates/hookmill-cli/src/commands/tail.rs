@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::api::Client;
 use crate::args::Tail;
 use crate::exit_code::UNREACHABLE;
-use crate::output::{Output, field};
+use crate::output::{Output, Span, field, inline};
 
 /// Between two tries to find the server again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -63,18 +63,19 @@ fn show(settled: &Value, options: &Tail, output: &Output) {
     if options.webhook.as_ref().is_some_and(|webhook| settled["webhook"] != webhook.as_str()) {
         return;
     }
-    output.answer(settled, || {
-        let status = settled["status"].as_u64().map(|status| format!(" {status}")).unwrap_or_default();
-        let reason = settled["reason"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        format!(
-            "{}  {}  {} {} {} → {}{status} in {} ms{reason}",
-            field(settled, "at"),
-            field(settled, "delivery"),
-            field(settled, "doctype"),
-            field(settled, "document"),
-            field(settled, "doc_event"),
-            output.state(&field(settled, "outcome")),
-            field(settled, "duration_ms"),
-        )
-    });
+    if output.is_json() {
+        return output.line(settled);
+    }
+    let status = settled["status"].as_u64().map(|status| format!(" {status}")).unwrap_or_default();
+    let reason = settled["reason"].as_str().map(|reason| format!(" ({})", inline(reason))).unwrap_or_default();
+    let which = format!(
+        "{}  {}  {} {} {} → ",
+        field(settled, "at"),
+        field(settled, "delivery"),
+        field(settled, "doctype"),
+        field(settled, "document"),
+        field(settled, "doc_event"),
+    );
+    let rest = format!("{status} in {} ms{reason}", field(settled, "duration_ms"));
+    output.spans(&[which.into(), Span::State(field(settled, "outcome")), rest.into()]);
 }

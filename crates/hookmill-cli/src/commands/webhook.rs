@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::api::Client;
 use crate::args::Webhook;
-use crate::commands::read;
-use crate::exit_code::{FAILED, Failure, USAGE};
-use crate::output::{Output, field, pretty};
+use crate::commands::{name_of, read};
+use crate::exit_code::{Failure, of_code};
+use crate::output::{Output, Span, bytes, field, inline, pretty};
 
 pub(crate) async fn run(command: Webhook, client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
     match command {
@@ -37,10 +37,7 @@ async fn apply(client: &Client, file: &Path, name: Option<String>, output: &Outp
     let text = read(file)?;
     let named =
         serde_json::from_slice::<Value>(&text).ok().and_then(|webhook| Some(webhook.get("name")?.as_str()?.to_owned()));
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-").map(str::to_owned);
-    let name = name.or(named).or(stem).ok_or_else(|| {
-        Failure::new(USAGE, "name_missing", "the webhook has no name").help("give --name, or `name` in the file")
-    })?;
+    let name = name_of("webhook", name, named, file)?;
     let answer = client.put(&path(&[&name]), "application/json", text).await?;
     output.answer(&answer, || {
         format!(
@@ -51,7 +48,35 @@ async fn apply(client: &Client, file: &Path, name: Option<String>, output: &Outp
             field(&answer, "request_url")
         )
     });
+    if answer["plugin"].is_object() {
+        warn_of_missing_plugin(client, &answer["plugin"], output).await?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Warns where a webhook names a plugin or a version that the server does not have. It may come later, so this is no
+/// error.
+async fn warn_of_missing_plugin(client: &Client, wanted: &Value, output: &Output) -> Result<(), Failure> {
+    let name = wanted["name"].as_str().unwrap_or_default();
+    let known = match client.get(&Client::path(&["plugins", name]), &[]).await {
+        Ok(plugin) => plugin,
+        Err(failure) if failure.code == "not_found" => Value::Null,
+        Err(failure) => return Err(failure),
+    };
+    let has =
+        |digest: &Value| known["versions"].as_array().into_iter().flatten().any(|version| version["digest"] == *digest);
+    let missing = match &wanted["digest"] {
+        _ if known.is_null() => format!("there is no plugin {name:?} yet"),
+        Value::Null => return Ok(()),
+        digest if has(digest) => return Ok(()),
+        digest => format!("the plugin {name:?} has no version {}", digest.as_str().unwrap_or_default()),
+    };
+    output.warning(
+        "plugin_unknown",
+        &format!("{missing}; until there is, what this webhook owes is parked"),
+        &format!("upload it with `hookmill plugin push FILE --name {name}`"),
+    );
+    Ok(())
 }
 
 async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
@@ -60,7 +85,7 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
         output.line(&answer);
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<[String; 6]> = answer["webhooks"]
+    let rows: Vec<[Span; 6]> = answer["webhooks"]
         .as_array()
         .into_iter()
         .flatten()
@@ -68,19 +93,19 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
             let plugin = webhook.get("plugin").map_or_else(|| "-".into(), |plugin| field(plugin, "name"));
             let enabled = if webhook["enabled"] == true { "yes" } else { "no" };
             [
-                field(webhook, "name"),
-                field(webhook, "doctype"),
-                field(webhook, "doc_event"),
+                field(webhook, "name").into(),
+                field(webhook, "doctype").into(),
+                field(webhook, "doc_event").into(),
                 enabled.into(),
-                plugin,
-                field(webhook, "request_url"),
+                plugin.into(),
+                field(webhook, "request_url").into(),
             ]
         })
         .collect();
     if rows.is_empty() {
         output.line("no webhooks yet; save one with `hookmill webhook apply FILE`");
     } else {
-        output.table(["NAME", "DOCTYPE", "DOC EVENT", "ENABLED", "PLUGIN", "REQUEST URL"], &rows);
+        output.table(["NAME", "DOCTYPE", "DOC EVENT", "ENABLED", "PLUGIN", "REQUEST URL"], rows);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -104,21 +129,46 @@ async fn preview(client: &Client, name: &str, event: &Path, output: &Output) -> 
             }
             decision => output.heading(&format!("{}: {}", decision.unwrap_or("fail"), field(&answer, "reason"))),
         }
+        print_error(&answer["error"], output);
         print_plugin(&answer["plugin"], output);
     }
     match answer["decision"].as_str() {
-        Some("fail") => Ok(ExitCode::from(FAILED)),
+        Some("fail") => Ok(of_code(answer["error"]["code"].as_str().unwrap_or_default()).into()),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
+/// Of a body that is no text, so many bytes are shown.
+const HEX_BYTES_SHOWN: usize = 32;
+
 /// Prints headers and body of a request or an answer.
 pub(crate) fn print_request(request: &Value, output: &Output) {
     for header in request["headers"].as_array().into_iter().flatten() {
-        output.line(format!("{}: {}", header[0].as_str().unwrap_or_default(), header[1].as_str().unwrap_or_default()));
+        let part = |place: usize| inline(header[place].as_str().unwrap_or_default()).into_owned();
+        output.line(format!("{}: {}", part(0), part(1)));
     }
-    if let Some(body) = request["body"].as_str().filter(|body| !body.is_empty()) {
-        output.line(format!("\n{body}\n"));
+    match (&request["body"], request["body"]["hex"].as_str()) {
+        (Value::String(text), _) if !text.is_empty() => output.line(format!("\n{text}\n")),
+        (_, Some(hex)) => {
+            let begin: String = hex.chars().take(2 * HEX_BYTES_SHOWN).collect();
+            let more = if begin.len() < hex.len() { "…" } else { "" };
+            output.line(format!("\n({} that are no text: {begin}{more})\n", bytes(hex.len() as u64 / 2)));
+        }
+        _ => {}
+    }
+    if request["truncated"] == true {
+        output.line("(the answer went on; only its beginning is kept)");
+    }
+}
+
+/// Prints what went wrong, if anything did, with the guest's frames.
+pub(crate) fn print_error(error: &Value, output: &Output) {
+    if error.is_null() {
+        return;
+    }
+    output.line(format!("error [{}]: {}", field(error, "code"), field(error, "message")));
+    for frame in error["backtrace"].as_str().into_iter().flat_map(str::lines) {
+        output.line(format!("    {}", inline(frame)));
     }
 }
 
@@ -135,6 +185,6 @@ pub(crate) fn print_plugin(plugin: &Value, output: &Output) {
         field(plugin, "memory")
     ));
     for line in plugin["log"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        output.line(format!("  {line}"));
+        output.line(format!("  {}", inline(line)));
     }
 }

@@ -6,5 +6,8 @@ mod author;
 mod crash;
 mod demo;
 mod operator;
+mod printing;
+mod receiver;
+mod send;
 mod serve;
 mod support;

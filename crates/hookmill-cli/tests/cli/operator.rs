@@ -2,28 +2,30 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Running, command, component, document, run};
+use crate::support::{Ended, Running, command, component, document, ended, run};
 
-struct Site {
-    server: Running,
-    receiver: Running,
+pub(crate) struct Site {
+    pub(crate) server: Running,
+    pub(crate) receiver: Running,
     dir: tempfile::TempDir,
 }
 
-fn site(receiver: &[&str]) -> Site {
+pub(crate) fn site(receiver: &[&str]) -> Site {
     let dir = tempfile::tempdir().expect("a directory");
     Site { server: Running::server(&dir.path().join("data")), receiver: Running::receiver(receiver), dir }
 }
 
 impl Site {
-    fn apply(&self, name: &str, more: Value) {
+    pub(crate) fn apply(&self, name: &str, more: Value) -> Ended {
         let mut webhook = json!({"doctype": "Quotation", "doc_event": "on_update", "request_url": format!("{}/post?a=1&a=2", self.receiver.url)});
         for (field, value) in more.as_object().expect("an object") {
             webhook[field] = value.clone();
         }
         let file = self.dir.path().join("webhook.json");
         std::fs::write(&file, webhook.to_string()).expect("written");
-        self.server.call(["webhook", "apply", file.to_str().expect("UTF-8"), "--name", name]).ok();
+        let applied = self.server.call(["webhook", "apply", file.to_str().expect("UTF-8"), "--name", name]);
+        assert_eq!(applied.code, Some(0), "{applied:#?}");
+        applied
     }
 
     fn send_quotation(&self) {
@@ -31,12 +33,12 @@ impl Site {
     }
 
     /// Waits until the one delivery is in `state`, by following attempts.
-    fn wait_for(&self, state: &str) -> Value {
+    pub(crate) fn wait_for(&self, state: &str) -> Value {
         let begun = std::time::Instant::now();
         loop {
-            let listed = self.server.call(["--json", "delivery", "list", "--state", state]).ok();
-            if let Some(line) = listed.lines().next() {
-                return serde_json::from_str(line).expect("JSON");
+            let listed = self.server.call(["--json", "delivery", "list", "--state", state]).json();
+            if let Some(delivery) = listed["deliveries"].get(0) {
+                return delivery.clone();
             }
             assert!(begun.elapsed() < crate::support::PATIENCE, "no delivery became {state}");
         }
@@ -87,34 +89,6 @@ fn webhooks_are_listed_shown_previewed_and_removed() {
 }
 
 #[test]
-fn a_batch_with_bad_lines_takes_the_good_ones_and_names_the_bad() {
-    let site = site(&[]);
-    site.apply("all", json!({"doctype": "Note"}));
-    let lines = "{\"doctype\":\"Note\",\"doc_event\":\"on_update\",\"doc\":{\"name\":\"good\"}}\n{\"doctype\":\"Note\",\"doc_event\":\"on_update\",\"doc\":7}\nnonsense\n";
-    let refused = site.server.call_with(&["event", "send", "-"], lines);
-    assert_eq!(refused.code, Some(1));
-    assert!(
-        refused.err.contains("line 2: `doc` is not a JSON object") && refused.err.contains("line 3:"),
-        "{}",
-        refused.err
-    );
-    assert_eq!(site.receiver.received()["json"]["name"], "good");
-}
-
-#[test]
-fn many_events_go_in_one_command() {
-    let site = site(&["--quiet"]);
-    site.apply("all", json!({"doctype": "Note"}));
-    let lines: String = (0..2_500)
-        .map(|number| {
-            format!("{{\"doctype\":\"Note\",\"doc_event\":\"on_update\",\"doc\":{{\"name\":\"{number}\"}}}}\n")
-        })
-        .collect();
-    let sent = site.server.call_with(&["--json", "event", "send", "-"], &lines).json();
-    assert_eq!(sent, json!({"events": 2_500, "deliveries": 2_500}));
-}
-
-#[test]
 fn plugins_are_pushed_listed_activated_and_rolled_back() {
     let site = site(&[]);
     let (invoice, slack) = (component("rust_quotation_invoice.wasm"), component("rust_slack_message.wasm"));
@@ -137,6 +111,94 @@ fn plugins_are_pushed_listed_activated_and_rolled_back() {
     assert!(listed.contains(&short) && listed.contains("active"), "{listed}");
     let refused = site.server.call(["plugin", "activate", "p", "0000"]);
     assert!(refused.err.contains("has no version"), "{}", refused.err);
+    // The request is refused; no plugin is at fault.
+    let refused = site.server.call(["plugin", "rollback", "p"]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.err.contains("[plugin_no_previous]"), "{}", refused.err);
+}
+
+#[test]
+fn a_webhook_with_a_plugin_that_is_not_there_is_saved_with_a_warning() {
+    let site = site(&[]);
+    let applied = site.apply("w", json!({"plugin": {"name": "invioce"}}));
+    assert!(
+        applied.err.contains("warning: there is no plugin \"invioce\"") && applied.err.contains("push"),
+        "{applied:#?}"
+    );
+    let invoice = component("rust_quotation_invoice.wasm");
+    site.server.call(["plugin", "push", invoice.to_str().expect("UTF-8"), "--name", "invoice"]).ok();
+    assert_eq!(site.apply("w", json!({"plugin": {"name": "invoice"}})).err, "");
+    let pinned = site.apply("w", json!({"plugin": {"name": "invoice", "digest": "0".repeat(64)}}));
+    assert!(pinned.err.contains("has no version 0000"), "{pinned:#?}");
+}
+
+#[test]
+fn a_preview_of_a_failing_plugin_ends_as_its_run_does() {
+    let site = site(&[]);
+    let guest = component("misbehaving.wasm");
+    site.server.call(["plugin", "push", guest.to_str().expect("UTF-8"), "--name", "p"]).ok();
+    site.apply("w", json!({"plugin": {"name": "p", "settings": {"do": "panic"}}}));
+    let event = document("quotation-on-update.json");
+    let preview = ["webhook", "preview", "w", "--event", event.to_str().expect("UTF-8")];
+    let failed = site.server.call(preview);
+    assert_eq!(failed.code, Some(4), "{failed:#?}");
+    assert!(failed.out.contains("[plugin_panic]") && failed.out.contains("src/lib.rs:"), "{}", failed.out);
+    site.apply("w", json!({"condition": "doc.items + 1"}));
+    assert_eq!(site.server.call(preview).code, Some(1), "no plugin ran");
+}
+
+#[test]
+fn a_list_shows_when_and_marks_what_it_cuts() {
+    let site = site(&["--redirect"]);
+    site.apply("w", json!({"retry": {"preset": "none"}}));
+    site.send_quotation();
+    let dead = site.wait_for("dead");
+    let (reason, received) =
+        (dead["reason"].as_str().expect("a reason"), dead["received_at"].as_str().expect("a time"));
+    let wide = site.server.call(["delivery", "list"]).ok();
+    assert!(wide.contains("RECEIVED") && wide.contains(reason), "{wide}");
+    let to_the_second: String = received.chars().take(19).collect();
+    assert!(wide.contains(&to_the_second), "{received} is missing in {wide}");
+    let narrow =
+        ended(command().env("HOOKMILL_URL", &site.server.url).env("COLUMNS", "170").args(["delivery", "list"]), "");
+    let narrow = narrow.ok();
+    assert!(!narrow.contains(reason), "{narrow}");
+    assert!(narrow.lines().skip(1).all(|line| line.ends_with('…') && line.chars().count() <= 170), "{narrow}");
+}
+
+#[test]
+fn lists_in_json_are_what_the_server_answers() {
+    let site = site(&[]);
+    for (group, member) in [("webhook", "webhooks"), ("plugin", "plugins"), ("delivery", "deliveries")] {
+        let listed = site.server.call(["--json", group, "list"]).json();
+        assert_eq!(listed[member], json!([]), "{group}: {listed}");
+    }
+}
+
+/// Answers one request with bytes that are no text.
+fn binary_receiver() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a request");
+        let mut head = [0; 65_536];
+        let _length = stream.read(&mut head).expect("the request");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\x00\x1b\x9b").expect("the answer");
+    });
+    url
+}
+
+#[test]
+fn a_delivery_shows_its_id_as_sent_and_bytes_that_are_no_text() {
+    let site = site(&[]);
+    site.apply("w", json!({"request_url": binary_receiver()}));
+    site.send_quotation();
+    let delivered = site.wait_for("delivered");
+    let id = delivered["id"].as_str().expect("an id");
+    let shown = site.server.call(["delivery", "show", id]).ok();
+    assert!(shown.contains(&format!("webhook-id: {id}")), "{shown}");
+    assert!(shown.contains("4 B that are no text: ff001b9b"), "{shown}");
 }
 
 #[test]
@@ -171,7 +233,17 @@ fn no_server_and_wrong_usage_have_codes_of_their_own() {
     assert!(nobody.err.contains("help: start one with `hookmill serve`"), "{}", nobody.err);
     assert_eq!(run(["webhook"]).code, Some(2));
     assert_eq!(run(["delivery", "redeliver"]).code, Some(2));
-    let json = crate::support::ended(command().args(["--json", "--url", "http://127.0.0.1:9", "webhook", "list"]), "");
+    for wrong in
+        [["--state", "sent"], ["--since", "yesterday"], ["--until", "12"], ["--status", "ok"], ["--status", "9"]]
+    {
+        let refused = run(["--url", "http://127.0.0.1:9", "delivery", "list", wrong[0], wrong[1]]);
+        assert_eq!(refused.code, Some(2), "{refused:#?}");
+        let refused = run(["--json", "--url", "http://127.0.0.1:9", "delivery", "list", wrong[0], wrong[1]]);
+        let error: Value = serde_json::from_str(&refused.err).expect("an error in JSON");
+        assert_eq!((refused.code, &error["error"]["code"]), (Some(2), &json!("wrong_usage")), "{refused:#?}");
+        assert!(error["error"]["message"].as_str().expect("a message").contains(wrong[1]), "{error}");
+    }
+    let json = ended(command().args(["--json", "--url", "http://127.0.0.1:9", "webhook", "list"]), "");
     let error: Value = serde_json::from_str(&json.err).expect("an error in JSON");
     assert_eq!(error["error"]["code"], "server_unreachable");
 }

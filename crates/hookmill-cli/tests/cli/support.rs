@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Far longer than anything here takes; only a fault waits for so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) const TOKEN: &str = "test-token";
+pub(crate) const TOKEN: &str = "a-token-for-tests";
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -75,6 +75,21 @@ pub(crate) fn ended(command: &mut Command, input: &str) -> Ended {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).expect("UTF-8"),
         err: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+/// Waits until a program has ended by itself; returns its exit code.
+pub(crate) fn ended_in_time(child: &mut Child) -> Option<i32> {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("it can be asked") {
+            return status.code();
+        }
+        if begun.elapsed() > PATIENCE {
+            child.kill().and_then(|()| child.wait()).expect("it can be ended");
+            panic!("it did not end");
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -67,7 +67,8 @@ fn check_count(count: usize) -> Result<(), Problem> {
 /// Publishes what can be read, in one write, and answers for every event. A bad one costs the others nothing.
 async fn publish_batch(api: &Api, place_name: &str, placed: Vec<Placed>) -> Answer {
     if placed.is_empty() {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "no_events", "the request has no event"));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "no_events", "the request has no event")
+            .help("send one event, an array with at least one, or an event a line"));
     }
     let mut places = Vec::with_capacity(placed.len());
     let mut envelopes = Vec::with_capacity(placed.len());

@@ -19,7 +19,7 @@ struct Settings {
 fn transform(event: &Event, draft: Request, settings: Settings) -> Result<Decision, Failure> {
     let doc: &hookmill_sdk::RawValue = event.doc()?;
     let mut request = draft
-        .header("authorization", "Bearer secret(\"chat-token\")")
+        .header("x-sign", "Bearer secret(\"chat-token\")")
         .json(&json!({"channel": settings.channel, "seen": doc.get()}))?;
     request.url = settings.url.unwrap_or(request.url);
     request.method = settings.method.unwrap_or(request.method);

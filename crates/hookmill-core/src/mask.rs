@@ -1,0 +1,260 @@
+//! What nobody is shown again once it is saved: secret header values, and user and password of a URL.
+
+use url::Url;
+
+use crate::webhook::{Grant, Header, PluginUse};
+use crate::{Attempt, Request, Response, Webhook, WebhookError};
+
+/// What stands in an answer in place of a secret; given back in a PUT, it keeps the stored one.
+pub const MASK: &str = "********";
+
+/// Parts of header names, in lower case, by which a value is taken for a secret.
+const SECRET_NAMES: [&str; 6] = ["authorization", "token", "key", "secret", "cookie", "password"];
+
+/// Tells whether a header's value is taken for a secret.
+pub fn is_secret_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
+/// Returns a header's value as it may be shown.
+pub fn shown_header<'a>(name: &str, value: &'a str) -> &'a str {
+    if is_secret_header(name) { MASK } else { value }
+}
+
+/// Splits a URL, or a template of one, around its user and password: before, them, and from the `@` on.
+fn around_userinfo(url: &str) -> Option<(&str, &str, &str)> {
+    let colon = url.find(':')? + 1;
+    let slash = |character: char| matches!(character, '/' | '\\') || character.is_ascii_whitespace();
+    // Readers of URLs forgive missing and odd slashes, so what follows them is the authority in any case.
+    let rest = url.get(colon..)?;
+    let authority_at = url.len() - rest.trim_start_matches(slash).len();
+    let after = url.get(authority_at..)?;
+    let authority_len = after.find(['/', '\\', '?', '#']).unwrap_or(after.len());
+    let at = after.get(..authority_len)?.rfind('@')?;
+    Some((url.get(..authority_at)?, after.get(..at)?, after.get(at..)?))
+}
+
+/// Returns a URL as it may be shown: its user and password masked.
+pub fn shown_url(url: &str) -> String {
+    match around_userinfo(url) {
+        Some((before, _, after)) => format!("{before}{MASK}{after}"),
+        None => url.to_owned(),
+    }
+}
+
+/// Tells whether a URL has the mask in place of user and password.
+fn has_masked_userinfo(url: &str) -> bool {
+    around_userinfo(url).is_some_and(|(_, userinfo, _)| userinfo == MASK)
+}
+
+/// Puts user and password of `stored` into `url`, which has only their mask.
+fn with_userinfo_of(url: &str, stored: &str) -> Option<String> {
+    let ((before, _, after), (_, userinfo, _)) = (around_userinfo(url)?, around_userinfo(stored)?);
+    Some(format!("{before}{userinfo}{after}"))
+}
+
+impl Webhook {
+    /// Returns the webhook as an answer may show it: its secrets masked, as are header values that look like one and the
+    /// user and password of its URL.
+    pub fn masked(&self) -> Self {
+        let shown = |header: &Header| Header {
+            key: header.key.clone(),
+            value: shown_header(&header.key, &header.value).into(),
+        };
+        Self {
+            secrets: vec![MASK.into(); self.secrets.len()],
+            headers: self.headers.iter().map(shown).collect(),
+            request_url: shown_url(&self.request_url),
+            plugin: self.plugin.as_ref().map(PluginUse::masked),
+            ..self.clone()
+        }
+    }
+
+    /// Puts what is stored back where this webhook has only its mask.
+    ///
+    /// Header values, user and password go back to the receiver that they were given for only: who may change a webhook
+    /// must not learn them by sending them elsewhere.
+    pub fn with_secrets_of(mut self, stored: Option<&Self>) -> Result<Self, WebhookError> {
+        for (place, secret) in self.secrets.iter_mut().enumerate().filter(|(_, secret)| *secret == MASK) {
+            let kept = stored.and_then(|stored| stored.secrets.get(place));
+            *secret = kept.ok_or_else(|| nothing_stored("secrets", "secret"))?.clone();
+        }
+        let for_same_receiver = stored.filter(|stored| self.has_receiver_of(stored));
+        for place in 0..self.headers.len() {
+            let Some(kept) = self.masked_header(place, for_same_receiver)? else { continue };
+            self.headers[place].value = kept;
+        }
+        let kept = for_same_receiver.and_then(|stored| stored.plugin.as_ref()).map(|plugin| &plugin.secrets);
+        let named = self.plugin.iter_mut().flat_map(|plugin| &mut plugin.secrets);
+        for (name, secret) in named.filter(|(_, secret)| *secret == MASK) {
+            let kept = kept.and_then(|kept| kept.get(name));
+            *secret = kept.ok_or_else(|| nothing_stored("plugin.secrets", &format!("secret {name:?}")))?.clone();
+        }
+        if has_masked_userinfo(&self.request_url) {
+            let kept = for_same_receiver.and_then(|stored| with_userinfo_of(&self.request_url, &stored.request_url));
+            self.request_url = kept.ok_or_else(|| nothing_stored("request_url", "user and password"))?;
+        }
+        Ok(self)
+    }
+
+    /// Returns the stored value of the header at `place` if that has only its mask.
+    fn masked_header(&self, place: usize, stored: Option<&Self>) -> Result<Option<String>, WebhookError> {
+        let named = |wanted: &str, header: &Header| header.key.eq_ignore_ascii_case(wanted);
+        let Some(Header { key, value }) = self.headers.get(place) else { return Ok(None) };
+        if value != MASK || !is_secret_header(key) {
+            return Ok(None);
+        }
+        // Of several headers with one name, the n-th keeps the value of the n-th.
+        let nth = self.headers.iter().take(place).filter(|header| named(key, header)).count();
+        let kept = stored.and_then(|stored| stored.headers.iter().filter(|header| named(key, header)).nth(nth));
+        let kept = kept.ok_or_else(|| nothing_stored("headers", &format!("value of {key:?}")))?;
+        Ok(Some(kept.value.clone()))
+    }
+
+    /// Tells whether requests go where those of `other` go: to the same origin or, where that depends on the document,
+    /// by the same template. A plugin that may choose the URL since then may go anywhere.
+    fn has_receiver_of(&self, other: &Self) -> bool {
+        if self.grants(Grant::Url) && !other.grants(Grant::Url) {
+            return false;
+        }
+        if self.dynamic_url || other.dynamic_url {
+            return self.dynamic_url == other.dynamic_url
+                && shown_url(&self.request_url) == shown_url(&other.request_url);
+        }
+        let origin = |webhook: &Self| Url::parse(webhook.request_url.trim()).ok().map(|url| url.origin());
+        origin(self).is_some() && origin(self) == origin(other)
+    }
+}
+
+fn nothing_stored(field: &str, what: &str) -> WebhookError {
+    let rule = format!("holds a mask, but no {what} is stored for this receiver in its place; give it again");
+    WebhookError::invalid(field, rule)
+}
+
+impl PluginUse {
+    fn masked(&self) -> Self {
+        let secrets = self.secrets.keys().map(|name| (name.clone(), MASK.to_owned())).collect();
+        Self { secrets, ..self.clone() }
+    }
+}
+
+impl Request {
+    /// Returns the request as an answer may show it.
+    pub fn masked(self) -> Self {
+        Self { url: shown_url(&self.url), headers: masked(self.headers), ..self }
+    }
+}
+
+impl Response {
+    /// Returns the response as an answer may show it.
+    pub fn masked(self) -> Self {
+        Self { headers: masked(self.headers), ..self }
+    }
+}
+
+impl Attempt {
+    /// Returns the attempt as an answer may show it.
+    pub fn masked(self) -> Self {
+        Self { request: self.request.map(Request::masked), response: self.response.map(Response::masked), ..self }
+    }
+}
+
+fn masked(headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    let shown = |(name, value): (String, String)| {
+        let value = if is_secret_header(&name) { MASK.to_owned() } else { value };
+        (name, value)
+    };
+    headers.into_iter().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_secret_are_known() {
+        for name in ["Authorization", "X-Auth-Token", "x-api-key", "Client-SECRET", "Set-Cookie", "X-Password"] {
+            assert_eq!(shown_header(name, "v"), MASK, "{name}");
+        }
+        for name in ["Content-Type", "webhook-signature", "X-Site", "Accept"] {
+            assert_eq!(shown_header(name, "v"), "v", "{name}");
+        }
+    }
+
+    #[test]
+    fn user_and_password_of_a_url_are_masked_however_it_is_spelt() {
+        for (url, shown) in [
+            ("https://user:pw@host/in?a=b@c", "https://********@host/in?a=b@c"),
+            ("https://token@host", "https://********@host"),
+            ("https:user:pw@host/", "https:********@host/"),
+            ("https:/\\user:p@w@host/", "https:/\\********@host/"),
+            ("https://u:p@{{ doc.host }}/x", "https://********@{{ doc.host }}/x"),
+            ("https://host/@a", "https://host/@a"),
+            ("https://host?mail=a@b", "https://host?mail=a@b"),
+            ("{{ doc.url }}", "{{ doc.url }}"),
+        ] {
+            assert_eq!(shown_url(url), shown);
+            // Whatever the reader of URLs makes of it has no password left.
+            let parsed = Url::parse(&shown_url(url));
+            assert!(parsed.is_ok_and(|url| url.password().is_none()) || url.contains("{{"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_mask_gives_way_to_what_is_stored() {
+        assert!(has_masked_userinfo("https://********@host/new"));
+        let merged = with_userinfo_of("https://********@host/new", "https://user:pw@host/old");
+        assert_eq!(merged.as_deref(), Some("https://user:pw@host/new"));
+        assert_eq!(with_userinfo_of("https://********@host/new", "https://host/old"), None);
+    }
+
+    fn webhook(json: &str) -> Webhook {
+        let least = r#""doctype":"Note","doc_event":"on_update""#;
+        Webhook::parse(format!("{{{least},{json}}}").as_bytes()).expect("a webhook")
+    }
+
+    #[test]
+    fn a_masked_secret_given_back_keeps_the_stored_one() {
+        let mut stored = webhook(r#""request_url":"https://example.com/in""#);
+        stored.secrets = vec!["whsec_one".into(), "whsec_two".into()];
+        let mut sent = stored.masked();
+        sent.secrets[0] = "whsec_new".into();
+        let merged = sent.with_secrets_of(Some(&stored)).expect("merged");
+        assert_eq!(merged.secrets, ["whsec_new", "whsec_two"]);
+        assert!(merged.masked().with_secrets_of(None).is_err());
+    }
+
+    #[test]
+    fn a_plugins_secrets_come_back_only_where_the_plugin_can_send_them_nowhere_new() {
+        let url = r#""request_url":"https://example.com/in""#;
+        let with = |more: &str| webhook(&format!(r#"{url},"plugin":{{"name":"p","secrets":{{"t":"s3cret"}}{more}}}"#));
+        let stored = with("");
+        let masked = stored.masked();
+        assert!(!serde_json::to_string(&masked).expect("JSON").contains("s3cret"));
+        assert_eq!(masked.clone().with_secrets_of(Some(&stored)).expect("merged"), stored);
+        assert!(masked.clone().with_secrets_of(None).is_err());
+        let moved = Webhook { request_url: "https://evil.example/".into(), ..masked };
+        assert!(moved.with_secrets_of(Some(&stored)).is_err());
+        let granted = with(r#","grants":["url"]"#);
+        assert!(granted.masked().with_secrets_of(Some(&stored)).is_err());
+        assert!(granted.masked().with_secrets_of(Some(&granted)).is_ok());
+    }
+
+    #[test]
+    fn masked_headers_and_passwords_come_back_for_the_same_receiver_only() {
+        let stored = webhook(
+            r#""request_url":"https://u:p@example.com/in","headers":[{"key":"X-Key","value":"1"},{"key":"A","value":"2"},{"key":"x-key","value":"3"}]"#,
+        );
+        let masked = stored.masked();
+        assert_eq!(masked.request_url, "https://********@example.com/in");
+        assert_eq!(masked.headers.iter().map(|header| header.value.as_str()).collect::<Vec<_>>(), [MASK, "2", MASK]);
+        assert_eq!(masked.clone().with_secrets_of(Some(&stored)).expect("merged"), stored);
+        let moved = |url: &str| Webhook { request_url: url.into(), ..masked.clone() }.with_secrets_of(Some(&stored));
+        assert_eq!(moved("https://example.com/other").expect("same origin").headers, stored.headers);
+        for elsewhere in ["https://evil.example/in", "http://example.com/in", "https://********@evil.example/in"] {
+            assert!(moved(elsewhere).is_err(), "{elsewhere}");
+        }
+        assert!(masked.with_secrets_of(None).is_err());
+    }
+}
