@@ -29,7 +29,7 @@ const SDK: &[(&str, &str)] = sdk![
     "testing.rs",
 ];
 
-const WIT: &str = include_str!("../../../wit/plugin.wit");
+pub(crate) const WIT: &str = include_str!("../../../wit/plugin.wit");
 
 /// The project's own files; `{{name}}` and `{{crate}}` are filled in.
 const RUST: &[(&str, &str)] = &[
