@@ -44,7 +44,9 @@ fn without_debug_sections(module: &[u8]) -> anyhow::Result<Vec<u8>> {
             continue;
         }
         if let Some((id, range)) = payload.as_section() {
-            let data = module.get(usize::try_from(range.start)?..usize::try_from(range.end)?).context("a section ends behind the module")?;
+            let data = module
+                .get(usize::try_from(range.start)?..usize::try_from(range.end)?)
+                .context("a section ends behind the module")?;
             kept.section(&RawSection { id, data });
         }
     }
