@@ -5,6 +5,7 @@ mod api;
 mod contract;
 mod engine;
 mod hot_reload;
+mod languages;
 mod plugin_limits;
 mod plugin_load;
 mod stand;

@@ -42,21 +42,29 @@ pub(crate) fn build_with(workspace: &Workspace, hookmill: &Path) -> Result<()> {
         build_one(workspace, &guest, &guests)?;
     }
     for folder in workspace.foreign_plugins()? {
-        let name = file_name(&folder)?;
-        // What goes into the component: the project, the SDKs with the contract, and the builder.
-        let builder = workspace.root.join("crates/hookmill-cli/src/commands/plugin_build");
-        let inputs = [folder.as_path(), &workspace.root.join("sdk"), &workspace.root.join("wit"), &builder];
-        let stamp = Stamp::of(&inputs, workspace.tools().join(format!("{name}.stamp")))?;
-        if stamp.holds() && plugins.join(&name).is_file() {
-            println!("{name} is up to date");
-            continue;
-        }
-        let mut command = Command::new(hookmill);
-        command.env("PATH", toolchains::provide(workspace, &folder)?);
-        build_project(workspace, &folder, command, &plugins)?;
-        stamp.set()?;
+        build_foreign(workspace, hookmill, &folder, &plugins)?;
+    }
+    for folder in workspace.foreign_guests()? {
+        build_foreign(workspace, hookmill, &folder, &guests)?;
     }
     Ok(())
+}
+
+/// Builds a project in another language than Rust with `hookmill plugin build`, unless nothing in it has changed.
+fn build_foreign(workspace: &Workspace, hookmill: &Path, project: &Path, folder: &Path) -> Result<()> {
+    let name = file_name(project)?;
+    // What goes into the component: the project, the SDKs, the contract, and what puts them together.
+    let builder = workspace.root.join("crates/hookmill-cli/src/commands/plugin_build");
+    let inputs = [project, &workspace.root.join("sdk"), &workspace.root.join("wit"), &builder];
+    let stamp = Stamp::of(&inputs, workspace.tools().join(format!("{name}.stamp")))?;
+    if stamp.holds() && folder.join(&name).is_file() {
+        println!("{name} is up to date");
+        return Ok(());
+    }
+    let mut command = Command::new(hookmill);
+    command.env("PATH", toolchains::provide(workspace, project)?);
+    build_project(workspace, project, command, folder)?;
+    stamp.set()
 }
 
 /// Runs `hookmill plugin build` on a project.

@@ -32,18 +32,20 @@ pub(crate) fn provide(workspace: &Workspace, project: &Path) -> Result<OsString>
     }
     let requirements = project.join("requirements.txt");
     if requirements.is_file() {
-        folders.push(environment(workspace, project, &requirements)?);
+        folders.push(environment(workspace, &requirements)?);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     folders.extend(std::env::split_paths(&path));
     std::env::join_paths(folders).context("a folder's name can't be part of PATH")
 }
 
-/// Makes the Python environment of a project's tools and returns the folder of its programs.
-fn environment(workspace: &Workspace, project: &Path, requirements: &Path) -> Result<PathBuf> {
-    let folder = workspace.tools().join(project.file_name().context("a project's folder has a name")?);
+/// Makes the Python environment of these requirements, which projects share, and returns the folder of its programs.
+fn environment(workspace: &Workspace, requirements: &Path) -> Result<PathBuf> {
+    let inputs = [requirements];
+    let digest = Stamp::of(&inputs, PathBuf::new())?.digest;
+    let folder = workspace.tools().join(format!("python-{digest}"));
     let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
-    let stamp = Stamp::of(&[requirements], folder.join("hookmill.stamp"))?;
+    let stamp = Stamp::of(&inputs, folder.join("hookmill.stamp"))?;
     if !stamp.holds() {
         process::run(Command::new(PYTHON).args(["-m", "venv"]).arg(&folder))
             .context("Python 3 with its module venv is needed for the plugins in Python and C")?;
