@@ -6,6 +6,7 @@ mod codes;
 mod contract;
 mod engine;
 mod hot_reload;
+mod languages;
 mod plugin_limits;
 mod plugin_load;
 mod stand;

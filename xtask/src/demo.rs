@@ -1,21 +1,17 @@
 //! Builds what the demo needs and starts it.
 
-use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
-use crate::{plugins, process, step};
+use crate::{plugins, step};
 
 /// Runs `hookmill demo` and ends as it does.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
-    step("plugins", || plugins::build(workspace))?;
-    step("hookmill", || {
-        process::run(process::cargo().args(["build", "--locked", "--package", "hookmill-cli", "--bin", "hookmill"]))
-    })?;
-    let binary = workspace.target.join("debug").join(format!("hookmill{EXE_SUFFIX}"));
+    step("hookmill and the plugins", || plugins::build(workspace))?;
+    let binary = plugins::hookmill(workspace);
     let mut demo = Command::new(&binary);
     demo.current_dir(&workspace.root).arg("demo").arg("--plugins").arg(workspace.target.join("plugins"));
     let status = demo.args(arguments).status().with_context(|| format!("{} can't be started", binary.display()))?;

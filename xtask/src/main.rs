@@ -16,6 +16,7 @@ mod plugins;
 mod process;
 mod test;
 mod tidy;
+mod toolchains;
 mod workspace;
 
 use workspace::Workspace;

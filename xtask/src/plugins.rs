@@ -1,5 +1,6 @@
 //! Builds the example plugins and the tests' guests into components.
 
+use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,24 +8,86 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::process;
+use crate::toolchains::Stamp;
 use crate::workspace::{Guest, Workspace};
+use crate::{process, toolchains};
 
 /// What guests are compiled for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
-/// Builds all of them, plugins to `target/plugins` and guests to `target/guests-wasm`.
+/// Builds all of them with the workspace's own `hookmill`, after building that.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
+    process::run(process::cargo().args(["build", "--locked", "--package", "hookmill-cli", "--bin", "hookmill"]))?;
+    build_with(workspace, &hookmill(workspace))
+}
+
+/// Returns where cargo puts the binary.
+pub(crate) fn hookmill(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("debug").join(format!("hookmill{EXE_SUFFIX}"))
+}
+
+/// Builds all of them, plugins to `target/plugins` with `hookmill plugin build`, guests to `target/guests-wasm`.
+pub(crate) fn build_with(workspace: &Workspace, hookmill: &Path) -> Result<()> {
     install_target()?;
     let plugins = workspace.target.join("plugins");
     for guest in workspace.plugins()? {
-        build_one(workspace, &guest, &plugins)?;
+        let folder = guest.manifest.parent().context("a manifest is in a folder")?;
+        let mut command = Command::new(hookmill);
+        command.env("CARGO_TARGET_DIR", workspace.guest_target());
+        command.env("CARGO_ENCODED_RUSTFLAGS", relative_paths(workspace));
+        build_project(workspace, folder, command, &plugins)?;
     }
     let guests = workspace.target.join("guests-wasm");
     for guest in workspace.test_guests()? {
         build_one(workspace, &guest, &guests)?;
     }
+    for folder in workspace.foreign_plugins()? {
+        build_foreign(workspace, hookmill, &folder, &plugins)?;
+    }
+    for folder in workspace.foreign_guests()? {
+        build_foreign(workspace, hookmill, &folder, &guests)?;
+    }
     Ok(())
+}
+
+/// Builds a project in another language than Rust with `hookmill plugin build`, unless nothing in it has changed.
+fn build_foreign(workspace: &Workspace, hookmill: &Path, project: &Path, folder: &Path) -> Result<()> {
+    let name = file_name(project)?;
+    // What goes into the component: the project, the SDKs, the contract, and what puts them together.
+    let builder = workspace.root.join("crates/hookmill-cli/src/commands/plugin_build");
+    let inputs = [project, &workspace.root.join("sdk"), &workspace.root.join("wit"), &builder];
+    let stamp = Stamp::of(&inputs, workspace.tools().join(format!("{name}.stamp")))?;
+    if stamp.holds() && folder.join(&name).is_file() {
+        println!("{name} is up to date");
+        return Ok(());
+    }
+    let mut command = Command::new(hookmill);
+    command.env("PATH", toolchains::provide(workspace, project)?);
+    build_project(workspace, project, command, folder)?;
+    stamp.set()
+}
+
+/// Runs `hookmill plugin build` on a project.
+fn build_project(workspace: &Workspace, project: &Path, mut hookmill: Command, folder: &Path) -> Result<()> {
+    let name = file_name(project)?;
+    println!("building {name}");
+    let built = workspace.tools().join(&name);
+    fs::create_dir_all(workspace.tools()).context("the folder for tools can't be made")?;
+    process::run(hookmill.args(["plugin", "build"]).arg(project).arg("--out").arg(&built))?;
+    let component = fs::read(&built).with_context(|| format!("{} was not built", built.display()))?;
+    report(folder, &name, &component)
+}
+
+fn report(folder: &Path, name: &str, component: &[u8]) -> Result<()> {
+    let state = if put(folder, name, component)? { "new" } else { "unchanged" };
+    println!("  {name}: {} KB, {state}", component.len().div_ceil(1000));
+    Ok(())
+}
+
+/// Returns the file name of a project's component.
+fn file_name(project: &Path) -> Result<String> {
+    let name = project.file_name().and_then(|name| name.to_str()).context("a project's folder has a name")?;
+    Ok(format!("{}.wasm", name.replace('-', "_")))
 }
 
 /// Installs the WebAssembly target if the toolchain lacks it.
@@ -48,9 +111,7 @@ fn build_one(workspace: &Workspace, guest: &Guest, folder: &Path) -> Result<()> 
     let name = guest.file_name();
     let built = target.join(TARGET).join("release").join(&name);
     let component = fs::read(&built).with_context(|| format!("{} was not built", built.display()))?;
-    let state = if put(folder, &name, &component)? { "new" } else { "unchanged" };
-    println!("  {name}: {} KB, {state}", component.len().div_ceil(1000));
-    Ok(())
+    report(folder, &name, &component)
 }
 
 /// Returns the flags that keep this machine's folders out of a component, which others may run and read.

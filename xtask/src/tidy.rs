@@ -117,8 +117,11 @@ fn names_path(line: &str, start: &str) -> bool {
 fn untested_guests(workspace: &Workspace) -> Result<Vec<String>> {
     let mut tests = String::new();
     read_all(&workspace.root.join("tests/it"), &mut tests)?;
-    let untested = workspace.test_guests()?.into_iter().filter(|guest| !tests.contains(&guest.name));
-    Ok(untested.map(|guest| format!("tests/guests/{} is named by no test in tests/it", guest.name)).collect())
+    let rust = workspace.test_guests()?.into_iter().map(|guest| guest.name);
+    let foreign = workspace.foreign_guests()?;
+    let foreign = foreign.iter().filter_map(|folder| folder.file_name()?.to_str().map(|name| name.replace('-', "_")));
+    let untested = rust.chain(foreign).filter(|name| !tests.contains(name));
+    Ok(untested.map(|name| format!("the guest {name} in tests/guests is named by no test in tests/it")).collect())
 }
 
 fn read_all(folder: &Path, text: &mut String) -> Result<()> {

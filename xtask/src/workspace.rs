@@ -52,9 +52,24 @@ impl Workspace {
         guests(&self.root.join("plugins"))
     }
 
+    /// Returns the folders of the example plugins in other languages than Rust.
+    pub(crate) fn foreign_plugins(&self) -> Result<Vec<PathBuf>> {
+        foreign(&self.root.join("plugins"))
+    }
+
+    /// Returns the folders of the tests' guests in other languages than Rust.
+    pub(crate) fn foreign_guests(&self) -> Result<Vec<PathBuf>> {
+        foreign(&self.root.join("tests/guests"))
+    }
+
     /// Returns the guests that only tests use.
     pub(crate) fn test_guests(&self) -> Result<Vec<Guest>> {
         guests(&self.root.join("tests/guests"))
+    }
+
+    /// Returns the folder into which toolchains of other languages are installed.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.target.join("tools")
     }
 
     /// Returns the folder in which guests are compiled: one for all, so that they share what they depend on.
@@ -74,4 +89,12 @@ fn guests(folder: &Path) -> Result<Vec<Guest>> {
     }
     guests.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(guests)
+}
+
+fn foreign(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))?;
+    let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    folders.retain(|path| path.join("plugin.toml").is_file() && !path.join("Cargo.toml").is_file());
+    folders.sort();
+    Ok(folders)
 }

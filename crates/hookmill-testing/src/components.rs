@@ -9,12 +9,12 @@ pub fn example_plugin(name: &str) -> Vec<u8> {
 
 /// Returns the guest that misbehaves on demand.
 pub fn misbehaving() -> Vec<u8> {
-    built("guests-wasm", "misbehaving")
+    guest("misbehaving")
 }
 
-/// Returns the guest with every optional part of the contract.
-pub fn judging() -> Vec<u8> {
-    built("guests-wasm", "judging")
+/// Returns a guest of the tests, for example `python_misbehaving`.
+pub fn guest(name: &str) -> Vec<u8> {
+    built("guests-wasm", name)
 }
 
 fn built(folder: &str, name: &str) -> Vec<u8> {

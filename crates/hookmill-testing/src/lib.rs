@@ -10,7 +10,7 @@ mod receiver;
 mod wait;
 
 pub use answer::Answer;
-pub use components::{example_plugin, judging, misbehaving, target_dir};
+pub use components::{example_plugin, guest, misbehaving, target_dir};
 pub use documents::{document, envelope, expected};
 pub use receiver::{Received, Receiver, RefusingAddress};
 pub use wait::{PATIENCE, wait_for, wait_until};

@@ -4,7 +4,7 @@ use hookmill::core::mask::MASK;
 use hookmill::core::{DeliveryState, Digest};
 use hookmill::plugin::Manifest;
 use hookmill::{EngineError, Explain as _, Webhook};
-use hookmill_testing::{Answer, Receiver, envelope, example_plugin, judging, misbehaving};
+use hookmill_testing::{Answer, Receiver, envelope, example_plugin, guest, misbehaving};
 use serde_json::{Value, json};
 
 use crate::stand::{Stand, event, last_error, note, plugin_name, tenant, webhook_json, webhook_name};
@@ -18,7 +18,7 @@ fn chat(settings: Value) -> Value {
 
 async fn chat_stand(settings: Value) -> Stand {
     let stand = Stand::new().await;
-    stand.plugin("chat", judging()).await;
+    stand.plugin("chat", guest("judging")).await;
     stand.webhook("chat", chat(settings)).await;
     stand
 }
@@ -136,7 +136,7 @@ async fn url_and_method_change_only_where_the_webhook_grants_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_a_plugin_makes_passes_the_same_address_check() {
     let stand = Stand::new().await;
-    stand.plugin("chat", judging()).await;
+    stand.plugin("chat", guest("judging")).await;
     for url in ["http://10.0.0.1/", "http://169.254.169.254/latest/meta-data/", "http://[::ffff:10.0.0.1]/"] {
         let mut fields = chat(json!({"url": url}));
         fields["plugin"]["grants"] = json!(["url"]);

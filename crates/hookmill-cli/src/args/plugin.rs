@@ -8,6 +8,14 @@ use clap::{Subcommand, ValueEnum};
 pub(crate) enum Language {
     /// Rust, typed
     Rust,
+    /// JavaScript, with componentize-qjs from npm
+    Javascript,
+    /// TypeScript, with componentize-qjs from npm
+    Typescript,
+    /// Python, with componentize-py from PyPI
+    Python,
+    /// C, with zig cc
+    C,
 }
 
 #[derive(Debug, Subcommand)]

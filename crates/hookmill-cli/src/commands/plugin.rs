@@ -44,8 +44,9 @@ fn new(name: &str, lang: crate::args::Language, output: &Output) -> anyhow::Resu
     let written = templates::write_project(lang, &checked, Path::new(name))?;
     output.answer(&json!({"name": name, "files": written}), || {
         format!(
-            "{name}/ is made, with {} files; next:\n  cd {name}\n  cargo test\n  hookmill plugin build",
-            written.len()
+            "{name}/ is made, with {} files; next:\n  cd {name}\n  {}\n  hookmill plugin build",
+            written.len(),
+            templates::test_command(lang)
         )
     });
     Ok(ExitCode::SUCCESS)

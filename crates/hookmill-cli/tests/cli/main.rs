@@ -5,6 +5,7 @@
 mod author;
 mod crash;
 mod demo;
+mod languages;
 mod operator;
 mod printing;
 mod receiver;

@@ -22,12 +22,15 @@ pub(crate) fn document(name: &str) -> PathBuf {
     root().join("tests/documents").join(name)
 }
 
+/// Returns the folder into which cargo builds.
+pub(crate) fn target() -> PathBuf {
+    let target = option_env!("HOOKMILL_TARGET_DIR").map(PathBuf::from);
+    target.or_else(|| option_env!("CARGO_TARGET_DIR").map(PathBuf::from)).unwrap_or_else(|| root().join("target"))
+}
+
 /// Returns a built component; `cargo xtask test` builds them first.
 pub(crate) fn component(file: &str) -> PathBuf {
-    let target = option_env!("HOOKMILL_TARGET_DIR").map(PathBuf::from);
-    let target =
-        target.or_else(|| option_env!("CARGO_TARGET_DIR").map(PathBuf::from)).unwrap_or_else(|| root().join("target"));
-    let found = ["plugins", "guests-wasm"].iter().map(|dir| target.join(dir).join(file)).find(|path| path.exists());
+    let found = ["plugins", "guests-wasm"].iter().map(|dir| target().join(dir).join(file)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{file} is not built: run `cargo xtask plugins`"))
 }
 

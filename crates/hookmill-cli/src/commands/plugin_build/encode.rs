@@ -1,0 +1,54 @@
+//! Makes a component of a core module: adds the contract's types, leaves out debug information.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wasm_encoder::{Module, RawSection};
+use wasmparser::{Parser, Payload};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use crate::exit_code::{Failure, PLUGIN};
+use crate::templates::WIT;
+
+/// Returns the component of a core module that exports what the contract's bindings for C export.
+pub(super) fn component(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut module = without_debug_sections(module)?;
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("plugin.wit", WIT)?;
+    let world = resolve.select_world(&[package], Some("plugin"))?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    // What the C library asks of WASI's first version, such as printing, is passed on to the second.
+    ComponentEncoder::default()
+        .module(&module)?
+        .validate(true)
+        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
+        .encode()
+}
+
+/// Tells why a module can't become a component.
+pub(super) fn refused(file: &Path, error: &anyhow::Error) -> Failure {
+    Failure::new(PLUGIN, "module_unfit", format!("{} can't become a component: {error:#}", file.display()))
+        .help("link with -mexec-model=reactor, and with hookmill/component.c and hookmill/contract/plugin.c")
+}
+
+/// Leaves out the sections of debug information, which are ten times as large as the code; functions keep their names.
+fn without_debug_sections(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut kept = Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if matches!(&payload, Payload::CustomSection(section) if section.name().starts_with(".debug_")) {
+            continue;
+        }
+        if let Some((id, range)) = payload.as_section() {
+            let data = module
+                .get(usize::try_from(range.start)?..usize::try_from(range.end)?)
+                .context("a section ends behind the module")?;
+            kept.section(&RawSection { id, data });
+        }
+    }
+    Ok(kept.finish())
+}

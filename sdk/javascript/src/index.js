@@ -1,0 +1,72 @@
+// What the author of a plugin imports. See index.d.ts for the documentation of each name.
+
+import { write } from "#host";
+import { check, checkSettings } from "./check.js";
+import { BadDocument, BadSettings, PluginError, toFailure } from "./errors.js";
+import { Event } from "./event.js";
+import { ExactNumber, stringify } from "./exact.js";
+
+export { BadDocument, BadSettings, check, Event, ExactNumber, PluginError, stringify };
+export { optional } from "./check.js";
+
+export const log = {
+  debug: (message) => write("debug", String(message)),
+  info: (message) => write("info", String(message)),
+  warn: (message) => write("warn", String(message)),
+  error: (message) => write("error", String(message)),
+};
+
+class Skip {
+  constructor(reason) {
+    this.reason = String(reason);
+  }
+}
+
+export function skip(reason) {
+  return new Skip(reason);
+}
+
+export function plugin(transform, options = {}) {
+  return {
+    transform(event, draft, settings) {
+      try {
+        const read = checkSettings(settings, options.settings);
+        return toDecision(transform(new Event(event), draft, read));
+      } catch (error) {
+        const { failure, stack } = toFailure(error);
+        if (stack) log.error(stack);
+        throw failure;
+      }
+    },
+  };
+}
+
+// Turns what the author's function returned into the contract's decision.
+function toDecision(answer) {
+  if (answer instanceof Skip) return { tag: "skip", val: answer.reason };
+  if (typeof answer?.then === "function") {
+    throw new PluginError("async_transform", "the transform returned a promise, but a plugin has nothing to wait for; make it a plain function");
+  }
+  if (typeof answer?.method !== "string" || typeof answer.url !== "string" || !Array.isArray(answer.headers)) {
+    throw new PluginError("no_decision", "the transform returned neither a request nor skip(reason); return { ...draft, json: … }");
+  }
+  const { method, url, headers } = answer;
+  return { tag: "send", val: { method, url, headers, body: toBody(answer) } };
+}
+
+function toBody(request) {
+  const given = ["json", "text", "bytes"].filter((kind) => request[kind] !== undefined);
+  if (given.length > 1) {
+    throw new PluginError("two_bodies", `the request has more than one body: ${given.join(", ")}`);
+  }
+  switch (given[0]) {
+    case "json":
+      return { tag: "json", val: stringify(request.json) };
+    case "text":
+      return { tag: "text", val: String(request.text) };
+    case "bytes":
+      return { tag: "bytes", val: request.bytes };
+    default:
+      return request.body ?? { tag: "empty" };
+  }
+}

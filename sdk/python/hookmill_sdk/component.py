@@ -1,0 +1,74 @@
+"""The way between the contract's types and the SDK's, inside a component."""
+
+import linecache
+import os.path
+import sys
+from typing import Any
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.imports import log as host
+from wit_world.imports import types as wit
+
+from . import log
+from .errors import PluginError
+from .event import Event
+from .plugin import run
+from .request import Body, Request, Skip
+
+_LEVELS = {level.name.lower(): level for level in host.Level}
+_FAILURES = {"bad-document": wit.Failure_BadDocument, "bad-settings": wit.Failure_BadSettings, "other": wit.Failure_Other}
+_BODIES = {"json": wit.Body_Json, "text": wit.Body_Text, "bytes": wit.Body_Bytes}
+_KINDS = {wit.Body_Json: "json", wit.Body_Text: "text", wit.Body_Bytes: "bytes"}
+
+log.write = lambda level, message: host.log(_LEVELS[level], message)
+sys.stdout = log.Printed("info")
+sys.stderr = log.Printed("error")
+
+
+def exported(function: Any) -> type:
+    """Returns the class that the component exports."""
+    _keep_sources(os.path.dirname(function.__code__.co_filename))
+
+    class Transform(exports.Transform):
+        def transform(self, event: wit.Event, draft: wit.Request, settings: str) -> wit.Decision:
+            try:
+                answer = run(function, _event(event), _draft(draft), settings)
+            except PluginError as error:
+                raise Err(_FAILURES[error.kind](wit.Problem(error.code, error.message, error.path))) from None
+            if isinstance(answer, Skip):
+                return wit.Decision_Skip(answer.reason)
+            body = _BODIES[answer.body.kind](answer.body.value) if answer.body.kind != "empty" else wit.Body_Empty()
+            return wit.Decision_Send(wit.Request(answer.method, answer.url, answer.headers, body))
+
+    return Transform
+
+
+def _keep_sources(folder: str) -> None:
+    """Reads the author's source files while they are there: a traceback shows their lines, a component has no files."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and os.path.dirname(file).startswith(folder):
+            linecache.getlines(file)
+    linecache.checkcache = lambda filename=None: None
+    linecache.updatecache = lambda filename, module_globals=None: []
+
+
+def _event(event: wit.Event) -> Event:
+    return Event(
+        id=event.id,
+        tenant=event.tenant,
+        doctype=event.doctype,
+        doc_event=event.doc_event,
+        doc_name=event.doc_name,
+        occurred_at=event.occurred_at,
+        doc_text=event.doc,
+        before_text=event.before,
+        meta=event.meta,
+    )
+
+
+def _draft(draft: wit.Request) -> Request:
+    kind = _KINDS.get(type(draft.body))
+    body = Body(kind, draft.body.value) if kind else Body()
+    return Request(draft.method, draft.url, draft.headers, body)
