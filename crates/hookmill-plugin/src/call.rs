@@ -12,8 +12,9 @@ use crate::bindings::v1::exports::hookmill::plugin::{describe, response, transfo
 use crate::describe::Description;
 use crate::fault::{fault, from_trap};
 use crate::guest::{Guest, arm, metered};
-use crate::inspect::{Inspection, LoadProblem};
+use crate::inspect::Inspection;
 use crate::limits::PluginLimits;
+use crate::problem::LoadProblem;
 
 /// A plugin that is ready to run. Cloning is cheap.
 #[derive(Clone)]

@@ -9,8 +9,8 @@ use rlimit::Resource;
 use wasmtime::Engine;
 
 use crate::host::{Allocation, engine_config};
-use crate::inspect::LoadProblem;
 use crate::limits::PluginLimits;
+use crate::problem::LoadProblem;
 
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -3,8 +3,7 @@
 use std::hash::Hash as _;
 use std::path::PathBuf;
 
-use hookmill_core::{DeliveryId, Digest, Event, EventId, Explain, JsonText, Request, TenantId, WebhookName};
-use jiff::Timestamp;
+use hookmill_core::{Digest, Explain};
 use wasmtime::component::Linker;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
@@ -16,9 +15,10 @@ use crate::compile::Compiler;
 use crate::fault::fault;
 use crate::guest::{Guest, link};
 use crate::hash::FieldHash;
-use crate::inspect::{LoadPluginError, LoadProblem, inspect};
+use crate::inspect::inspect;
 use crate::limits::PluginLimits;
-use crate::transform::{Grants, Transform};
+use crate::problem::{LoadPluginError, LoadProblem};
+use crate::trial::{self_test_delivery, try_out};
 
 /// How a host for plugins is set up.
 #[derive(Debug, Clone)]
@@ -68,6 +68,18 @@ impl Explain for HostError {
                 .into(),
         )
     }
+}
+
+/// What of loading a component is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "whoever shows progress shows each")]
+pub enum Stage {
+    /// It is a component that meets the contract.
+    Validated,
+    /// It is native code.
+    Compiled,
+    /// It started, met its fixtures and gave the same answers each time.
+    Tested,
 }
 
 /// Where instances get their memory.
@@ -160,16 +172,27 @@ impl PluginHost {
     ///
     /// Blocks for as long as compiling takes.
     pub fn load(&self, wasm: &[u8]) -> Result<Plugin, LoadPluginError> {
+        self.load_in_stages(wasm, |_| {})
+    }
+
+    /// Does what [`load`](Self::load) does, and tells of each stage that is behind it.
+    pub fn load_in_stages(&self, wasm: &[u8], mut done: impl FnMut(Stage)) -> Result<Plugin, LoadPluginError> {
         let inspection = inspect(wasm, &self.limits)?;
+        done(Stage::Validated);
         let digest = inspection.digest;
         if let Some(component) = self.cache.load(&self.engine, &digest) {
+            done(Stage::Compiled);
             // It was tried out before it was kept.
-            return self.link(&component, inspection);
+            let plugin = self.link(&component, inspection)?;
+            done(Stage::Tested);
+            return Ok(plugin);
         }
         let native = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
         let component = self.cache.fresh(&self.engine, &native).map_err(|error| does_not_fit(&error))?;
+        done(Stage::Compiled);
         let plugin = self.link(&component, inspection)?;
         try_out(&plugin)?;
+        done(Stage::Tested);
         self.cache.keep(&self.engine, &digest, &native);
         Ok(plugin)
     }
@@ -208,47 +231,4 @@ fn does_not_fit(error: &wasmtime::Error) -> LoadProblem {
     } else {
         LoadProblem::Host { attempted: "load what the compiler made", cause }
     }
-}
-
-/// Seeds whatever runs without a delivery.
-fn self_test_delivery() -> DeliveryId {
-    let id = EventId::new("self-test").expect("a valid id");
-    let webhook = WebhookName::new("self-test").expect("a valid name");
-    DeliveryId::of(&TenantId::default_tenant(), &id, &webhook)
-}
-
-/// Runs the plugin three times on a small document: it must start, and answer with the same bytes.
-///
-/// What it answers is its own affair: this document lacks nearly every field that a real one has, so a failure or even
-/// a panic says nothing. Only a component that can't be started at all is refused.
-fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
-    let tenant = TenantId::default_tenant();
-    let id = EventId::new("self-test").expect("a valid id");
-    let delivery = self_test_delivery();
-    let event = Event {
-        id,
-        tenant,
-        doctype: "Note".into(),
-        doc_event: "on_update".into(),
-        document: "self-test".into(),
-        occurred_at: Timestamp::UNIX_EPOCH,
-        user: None,
-        doc: JsonText::parse(r#"{"name":"self-test","doctype":"Note"}"#).expect("valid JSON"),
-        before: None,
-        meta: std::collections::BTreeMap::default(),
-    };
-    let draft = Request { method: "POST".into(), url: "https://example.com/".into(), headers: vec![], body: vec![] };
-    let settings = JsonText::parse("{}").expect("valid JSON");
-    let input = Transform {
-        event: &event,
-        draft: &draft,
-        draft_has_body: false,
-        settings: &settings,
-        delivery: &delivery,
-        grants: Grants::default(),
-    };
-    plugin.check_start(event.occurred_at, &delivery)?;
-    let first = plugin.transform(&input);
-    let same = (0..2).all(|_| plugin.transform(&input) == first);
-    if same { Ok(()) } else { Err(LoadProblem::NotDeterministic) }
 }

@@ -1,0 +1,300 @@
+//! Fixtures: an event, settings, and what a plugin is to make of them. They are an author's tests and, shipped inside the
+//! component, what it must meet wherever it is taken in.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use hookmill_core::webhook::Grant;
+use hookmill_core::{
+    DeliveryId, Event, EventEnvelope, EventId, Explain, Fault, JsonText, Request, TenantId, WebhookName,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use wasm_encoder::{CustomSection, Encode as _, Section as _};
+
+use crate::call::Plugin;
+use crate::transform::{Decision, Grants, Transform, TransformReport};
+
+/// The name of the custom section that holds a component's fixtures: a JSON array.
+pub(crate) const FIXTURES_SECTION: &str = "hookmill:tests";
+
+/// Fixtures that a component may bring along.
+const FIXTURES_MAX: usize = 100;
+
+/// Bytes of all of them together.
+const FIXTURES_BYTES_MAX: usize = 4 << 20;
+
+/// An event, and what the plugin is to make of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fixture {
+    /// Its name, which is its file's without the ending.
+    #[serde(default)]
+    pub name: String,
+    /// The event, in the words of `POST /v1/events`.
+    pub event: JsonText,
+    /// The webhook's settings for the plugin.
+    #[serde(default = "no_settings")]
+    pub settings: JsonText,
+    /// What the host would send without the plugin, as far as it matters.
+    #[serde(default, skip_serializing_if = "Draft::is_plain")]
+    pub draft: Draft,
+    /// What the webhook lets the plugin change besides headers and body.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
+    /// What is to come of it; without it, the plugin needs only decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+}
+
+/// A draft, where a fixture cares for it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Draft {
+    /// The method; POST if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The webhook's own headers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The body that data rows or a template made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<JsonText>,
+}
+
+/// What is to come of a fixture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::exhaustive_enums, reason = "a transform ends in no fourth way")]
+pub enum Expect {
+    /// This request; what is left out is not compared.
+    Send(ExpectedRequest),
+    /// To be skipped for this reason.
+    Skip(String),
+    /// To fail with this code, as attempts show it.
+    Fail(String),
+}
+
+/// A request that is expected.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExpectedRequest {
+    /// The method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Headers that must be there with these values; others may be too.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The JSON body, key for key and digit for digit; white space does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<JsonText>,
+    /// The body as text, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// How a fixture went.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FixtureReport {
+    /// Where the outcome differs from what was expected, a sentence each; empty if the fixture is met.
+    pub differences: Vec<String>,
+    /// The run.
+    pub report: TransformReport,
+}
+
+/// A fixture that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FixtureError(String);
+
+impl Explain for FixtureError {
+    fn code(&self) -> &'static str {
+        "plugin_bad_fixture"
+    }
+
+    fn help(&self) -> Option<String> {
+        Some("a fixture is a JSON object with `event`, and may have `settings`, `draft`, `grants` and `expect`".into())
+    }
+}
+
+fn no_settings() -> JsonText {
+    JsonText::parse("{}").expect("an empty object is JSON")
+}
+
+impl Draft {
+    fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn request(&self) -> Request {
+        let body = self.body.as_ref().map(|body| body.compact().into_owned().into_bytes());
+        Request {
+            method: self.method.clone().unwrap_or_else(|| "POST".into()),
+            url: self.url.clone().unwrap_or_else(|| "https://example.com/hook".into()),
+            headers: self.headers.clone().into_iter().collect(),
+            body: body.unwrap_or_default(),
+        }
+    }
+}
+
+impl Fixture {
+    /// Parses a fixture's JSON; `name` is what it goes by.
+    pub fn parse(name: &str, json: &[u8]) -> Result<Self, FixtureError> {
+        let fault = |cause: String| FixtureError(format!("the fixture {name:?} can't be read: {cause}"));
+        let fixture: Self = serde_json::from_slice(json).map_err(|error| fault(error.to_string()))?;
+        let fixture = Self { name: name.to_owned(), ..fixture };
+        fixture.check().map_err(fault)?;
+        Ok(fixture)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !self.settings.is_object() {
+            return Err("`settings` must be a JSON object".into());
+        }
+        self.read_event().map(drop)
+    }
+
+    fn read_event(&self) -> Result<Event, String> {
+        EventEnvelope::parse(self.event.as_str().as_bytes())
+            .and_then(|envelope| {
+                let id = || EventId::new("fixture").expect("a valid id");
+                envelope.into_event(&TenantId::default_tenant(), Timestamp::UNIX_EPOCH, id)
+            })
+            .map_err(|error| format!("`event`: {error}"))
+    }
+
+    /// Returns `component` with `fixtures` embedded.
+    pub fn embed(fixtures: &[Self], component: &[u8]) -> Result<Vec<u8>, FixtureError> {
+        let json = serde_json::to_vec(fixtures).map_err(|error| FixtureError(error.to_string()))?;
+        read_section(&json).map_err(FixtureError)?;
+        let section = CustomSection { name: Cow::Borrowed(FIXTURES_SECTION), data: Cow::Borrowed(&json) };
+        let mut bytes = component.to_vec();
+        bytes.push(section.id());
+        section.encode(&mut bytes);
+        Ok(bytes)
+    }
+
+    /// Runs `plugin` on the fixture and compares. Blocks as [`Plugin::transform`] does.
+    pub fn run(&self, plugin: &Plugin) -> Result<FixtureReport, FixtureError> {
+        let fault = |cause: String| FixtureError(format!("the fixture {:?} can't be run: {cause}", self.name));
+        let event = self.read_event().map_err(fault)?;
+        let draft = self.draft.request();
+        let webhook = WebhookName::new("fixture").expect("a valid name");
+        let delivery = DeliveryId::of(&event.tenant, &event.id, &webhook);
+        let report = plugin.transform(&Transform {
+            event: &event,
+            draft: &draft,
+            draft_has_body: self.draft.body.is_some(),
+            settings: &self.settings,
+            delivery: &delivery,
+            grants: Grants { url: self.grants.contains(&Grant::Url), method: self.grants.contains(&Grant::Method) },
+        });
+        let differences = match &self.expect {
+            Some(expect) => expect.differences(&report.result),
+            None => report.result.as_ref().err().map(failed).into_iter().collect(),
+        };
+        Ok(FixtureReport { differences, report })
+    }
+}
+
+/// Reads the fixtures that a component brings along.
+pub(crate) fn read_section(json: &[u8]) -> Result<Vec<Fixture>, String> {
+    if json.len() > FIXTURES_BYTES_MAX {
+        return Err(format!(
+            "the fixtures have {} bytes, more than the {FIXTURES_BYTES_MAX} that they may",
+            json.len()
+        ));
+    }
+    let fixtures: Vec<Fixture> =
+        serde_json::from_slice(json).map_err(|error| format!("the fixtures can't be read: {error}"))?;
+    if fixtures.len() > FIXTURES_MAX {
+        return Err(format!("there are {} fixtures, more than the {FIXTURES_MAX} that there may be", fixtures.len()));
+    }
+    for fixture in &fixtures {
+        fixture.check().map_err(|cause| format!("the fixture {:?} can't be read: {cause}", fixture.name))?;
+    }
+    Ok(fixtures)
+}
+
+fn failed(fault: &Fault) -> String {
+    format!("the plugin failed with {}: {}", fault.code, fault.message)
+}
+
+impl Expect {
+    /// Returns what would be expected if this result were right: what a fixture is updated to.
+    pub fn of(result: &Result<Decision, Fault>) -> Self {
+        match result {
+            Ok(Decision::Send(request)) => Self::Send(ExpectedRequest::of(request)),
+            Ok(Decision::Skip(reason)) => Self::Skip(reason.clone()),
+            Err(fault) => Self::Fail(fault.code.clone()),
+        }
+    }
+
+    fn differences(&self, result: &Result<Decision, Fault>) -> Vec<String> {
+        match (self, result) {
+            (Self::Send(expected), Ok(Decision::Send(request))) => expected.differences(request),
+            (Self::Skip(expected), Ok(Decision::Skip(reason))) if expected == reason => vec![],
+            (Self::Fail(expected), Err(fault)) if *expected == fault.code => vec![],
+            (expected, result) => {
+                let outcome = match result {
+                    Ok(Decision::Send(_)) => "it sent a request".into(),
+                    Ok(Decision::Skip(reason)) => format!("it skipped the event: {reason}"),
+                    Err(fault) => failed(fault),
+                };
+                let wanted = match expected {
+                    Self::Send(_) => "a request was expected".into(),
+                    Self::Skip(reason) => format!("a skip was expected: {reason}"),
+                    Self::Fail(code) => format!("a failure with {code} was expected"),
+                };
+                vec![format!("{wanted}, but {outcome}")]
+            }
+        }
+    }
+}
+
+impl ExpectedRequest {
+    fn of(request: &Request) -> Self {
+        let text = String::from_utf8_lossy(&request.body);
+        let body = JsonText::parse(&text).ok();
+        let text = (body.is_none() && !text.is_empty()).then(|| text.into_owned());
+        let headers = request.headers.iter().cloned().collect();
+        Self { method: None, url: None, headers, body, text }
+    }
+
+    fn differences(&self, request: &Request) -> Vec<String> {
+        let mut found = vec![];
+        let mut compare = |what: &str, expected: &str, actual: &str| {
+            if expected != actual {
+                found.push(format!("{what} is {actual:?}, and {expected:?} was expected"));
+            }
+        };
+        if let Some(method) = &self.method {
+            compare("the method", method, &request.method);
+        }
+        if let Some(url) = &self.url {
+            compare("the URL", url, &request.url);
+        }
+        for (name, expected) in &self.headers {
+            let actual = request.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            compare(&format!("the header {name}"), expected, actual.map_or("", |(_, value)| value));
+        }
+        let text = String::from_utf8_lossy(&request.body);
+        if let Some(expected) = &self.body {
+            match JsonText::parse(&text) {
+                Ok(actual) => compare("the body", &expected.compact(), &actual.compact()),
+                Err(_) => compare("the body", &expected.compact(), &text),
+            }
+        }
+        if let Some(expected) = &self.text {
+            compare("the body", expected, &text);
+        }
+        found
+    }
+}

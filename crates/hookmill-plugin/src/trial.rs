@@ -1,0 +1,70 @@
+//! The trial that a component must pass before it is taken in.
+
+use hookmill_core::{DeliveryId, Event, EventId, JsonText, Request, TenantId, WebhookName};
+use jiff::Timestamp;
+
+use crate::call::Plugin;
+use crate::fixture::Fixture;
+use crate::problem::LoadProblem;
+use crate::transform::{Grants, Transform};
+
+/// Seeds whatever runs without a delivery.
+pub(crate) fn self_test_delivery() -> DeliveryId {
+    let id = EventId::new("self-test").expect("a valid id");
+    let webhook = WebhookName::new("self-test").expect("a valid name");
+    DeliveryId::of(&TenantId::default_tenant(), &id, &webhook)
+}
+
+/// Runs the plugin three times on a small document and on each of its own fixtures: it must start, meet the fixtures,
+/// and answer with the same bytes every time.
+///
+/// What it answers to the small document is its own affair: that lacks nearly every field that a real one has, so a
+/// failure or even a panic says nothing.
+pub(crate) fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
+    let tenant = TenantId::default_tenant();
+    let id = EventId::new("self-test").expect("a valid id");
+    let delivery = self_test_delivery();
+    let event = Event {
+        id,
+        tenant,
+        doctype: "Note".into(),
+        doc_event: "on_update".into(),
+        document: "self-test".into(),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        user: None,
+        doc: JsonText::parse(r#"{"name":"self-test","doctype":"Note"}"#).expect("valid JSON"),
+        before: None,
+        meta: std::collections::BTreeMap::default(),
+    };
+    let draft = Request { method: "POST".into(), url: "https://example.com/".into(), headers: vec![], body: vec![] };
+    let settings = JsonText::parse("{}").expect("valid JSON");
+    let input = Transform {
+        event: &event,
+        draft: &draft,
+        draft_has_body: false,
+        settings: &settings,
+        delivery: &delivery,
+        grants: Grants::default(),
+    };
+    plugin.check_start(event.occurred_at, &delivery)?;
+    let first = plugin.transform(&input);
+    let same = (0..2).all(|_| plugin.transform(&input) == first);
+    if !same {
+        return Err(LoadProblem::NotDeterministic);
+    }
+    plugin.inspection().fixtures.iter().try_for_each(|fixture| meets(plugin, fixture))
+}
+
+fn meets(plugin: &Plugin, fixture: &Fixture) -> Result<(), LoadProblem> {
+    let run = || fixture.run(plugin).map_err(|error| LoadProblem::BadFixtures { cause: error.to_string() });
+    let first = run()?;
+    if !first.differences.is_empty() {
+        return Err(LoadProblem::FixtureNotMet { name: fixture.name.clone(), differences: first.differences });
+    }
+    for _ in 0..2 {
+        if run()? != first {
+            return Err(LoadProblem::NotDeterministic);
+        }
+    }
+    Ok(())
+}
