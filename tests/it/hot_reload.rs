@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use hookmill::core::{DeliveryState, Digest};
-use hookmill::{DeliveryQuery, Explain as _, PluginInfo, Source};
+use hookmill::{Activation, DeliveryQuery, Explain as _, PluginInfo, Source};
 use hookmill_testing::{envelope, example_plugin, expected, wait_for, wait_until};
 use serde_json::json;
 
@@ -138,7 +138,7 @@ async fn versions_are_staged_activated_rolled_back_and_survive_a_restart() {
     assert_eq!(info(&stand).await.active, Some(first));
     assert_eq!(payload(&stand).await, expected("quotation-invoice"));
 
-    stand.engine.activate_plugin(&tenant(), &name, staged).await.unwrap();
+    stand.engine.activate_plugin(&tenant(), &name, staged, Activation::default()).await.unwrap();
     assert_eq!(payload(&stand).await, expected("quotation-slack"));
     let stand = stand.restart().await;
     let known = info(&stand).await;
@@ -150,7 +150,7 @@ async fn versions_are_staged_activated_rolled_back_and_survive_a_restart() {
     assert_eq!(payload(&stand).await, expected("quotation-invoice"));
     let error = stand.engine.rollback_plugin(&tenant(), &name).await.expect_err("nothing is before the first");
     assert_eq!(error.code(), "plugin_no_previous");
-    let unknown = stand.engine.activate_plugin(&tenant(), &name, Digest::of(b"unknown")).await;
+    let unknown = stand.engine.activate_plugin(&tenant(), &name, Digest::of(b"unknown"), Activation::default()).await;
     assert_eq!(unknown.expect_err("refused").code(), "not_found");
 }
 

@@ -200,7 +200,7 @@ pub struct ConfigKey {
 }
 
 /// How often a piece of configuration was written; 0 if it is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Revision(pub u64);
 
 /// A piece of configuration with its key and revision.

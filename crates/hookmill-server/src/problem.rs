@@ -62,6 +62,9 @@ impl From<EngineError> for Problem {
         if let EngineError::Plugin(error) = &error {
             problem = problem.with("problems", problems_of(error));
         }
+        if let EngineError::WouldChange(diff) = &error {
+            problem = problem.with("diff", json!(diff));
+        }
         if let EngineError::Settings(error) = &error {
             problem = problem.with("problems", json!(error.problems));
         }
@@ -105,7 +108,9 @@ pub(crate) fn status_of(error: &EngineError) -> StatusCode {
         EngineError::Plugin(error) if error.code() == "plugin_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         EngineError::Plugin(error) if error.code() == "plugin_host_failed" => StatusCode::INTERNAL_SERVER_ERROR,
         EngineError::NotFound { .. } => StatusCode::NOT_FOUND,
-        EngineError::EventIdTaken { .. } | EngineError::Conflict { .. } => StatusCode::CONFLICT,
+        EngineError::EventIdTaken { .. } | EngineError::Conflict { .. } | EngineError::WouldChange(_) => {
+            StatusCode::CONFLICT
+        }
         EngineError::Overloaded { .. } | EngineError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         EngineError::Store(error) => match error.kind {
             StoreErrorKind::Full => StatusCode::INSUFFICIENT_STORAGE,

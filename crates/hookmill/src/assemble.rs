@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hookmill_core::ports::{DeliveryKey, Store};
+use hookmill_core::ports::{Clock, DeliveryKey, Store};
 use hookmill_delivery::{AddressPolicy, Client, ClientConfig};
 use hookmill_plugin::{PluginHost, PluginHostConfig};
 use hookmill_store::{SqliteOptions, SqliteStore};
@@ -34,6 +34,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let store = Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?);
     let metrics = Arc::new(Metrics::new());
     let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fence = store.lease(PARTITION).await?;
     let policy = AddressPolicy::new(config.allow.iter().copied());
     let client = Client::new(ClientConfig { policy: policy.clone() })?;
@@ -44,9 +45,9 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         compiler: config.compiler.clone(),
         concurrency: u32::try_from(config.guest_threads).unwrap_or(u32::MAX),
     })?;
-    let plugins = Plugins::open(Arc::new(host), store.clone()).await.map_err(|error| match error {
+    let plugins = Plugins::open(Arc::new(host), store.clone(), clock.clone()).await.map_err(|error| match error {
         EngineError::Store(error) => StartError::Store(error),
-        other => StartError::Watch { dir: "stored plugins".into(), cause: other.to_string() },
+        other => StartError::StoredPlugins { cause: other.to_string() },
     })?;
     let scheduler = Scheduler::new(SchedulerLimits {
         in_flight_max: config.in_flight_max,
@@ -54,7 +55,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         waiting_bytes_max: config.waiting_bytes_max,
     });
     let inner = Arc::new(Inner {
-        clock: Arc::new(SystemClock),
+        clock,
         store,
         fence,
         scheduler: Mutex::new(scheduler),
@@ -98,7 +99,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
             let ticket = match inner.webhooks.find(&pending.tenant, &pending.webhook) {
                 Some(hook) => ticket(&hook, pending, None),
                 // Its turn comes too, and then it is parked with the reason.
-                None => crate::scheduler::Ticket { receiver: "".into(), lane: None, pending, event: None },
+                None => crate::scheduler::Ticket { receiver: "".into(), lane: None, pending, event: None, held: false },
             };
             inner.scheduler().add(ticket, now);
         }

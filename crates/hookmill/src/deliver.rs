@@ -9,10 +9,11 @@ use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response
 use hookmill_delivery::{Sent, request};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::choose::Choice;
 use crate::engine::Inner;
 use crate::feed::Settled;
 use crate::judge::Judged;
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::Prepared;
 use crate::scheduler::Ticket;
 use crate::webhooks::Hook;
 
@@ -61,8 +62,23 @@ impl Inner {
             }
         };
         let hook = self.webhooks.find(&ticket.pending.tenant, &ticket.pending.webhook);
+        let choice = match &hook {
+            Some(hook) if work.request.is_none() => self.choose(hook, &work.event).await,
+            _ => Choice::Nothing,
+        };
+        if let Some(until) = hook.as_ref().and_then(|hook| self.suspended_until(hook, &choice)) {
+            let mut again = ticket.clone();
+            again.pending.due = until;
+            again.held = true;
+            return self.released(&ticket, Some(again));
+        }
+        ticket.held = false;
         let tried = match &hook {
-            Some(hook) => self.attempt(hook, &ticket, &work).await,
+            Some(hook) => {
+                let tried = self.attempt(hook, &ticket, &work, choice.clone()).await;
+                self.fared(hook, &choice, tried.run.as_ref(), tried.fault.as_ref(), &tried.outcome);
+                tried
+            }
             None => Try::refused("webhook_deleted", "the webhook was deleted before this delivery went out"),
         };
         ticket.pending.tries += 1;
@@ -82,11 +98,12 @@ impl Inner {
     }
 
     /// Steps 5 to 7: what is to be sent, and sending it.
-    async fn attempt(self: &Arc<Self>, hook: &Arc<Hook>, ticket: &Ticket, work: &Work) -> Try {
+    async fn attempt(self: &Arc<Self>, hook: &Arc<Hook>, ticket: &Ticket, work: &Work, choice: Choice) -> Try {
         let (request, prepared) = match &work.request {
             Some(kept) => (kept.clone(), None),
             None => {
-                let Prepared { request, run, fault } = self.prepared(hook, ticket, &work.event).await;
+                let Prepared { request, run, fault } =
+                    self.prepared(hook, &ticket.pending.id, &work.event, choice).await;
                 match request {
                     Ok(request) => (Arc::new(request), Some((run, fault))),
                     Err(outcome) => return Try { outcome, rendered: None, response: None, run, judge: None, fault },
@@ -112,42 +129,6 @@ impl Inner {
                 Try { outcome: Outcome::Refused(error.into()), rendered, response: None, run, judge: None, fault }
             }
         }
-    }
-
-    /// Step 5, on a guest thread where a guest or a user's expression runs.
-    pub(crate) async fn prepared(&self, hook: &Arc<Hook>, ticket: &Ticket, event: &Arc<Event>) -> Prepared {
-        self.prepared_for(hook, &ticket.pending.id, event).await
-    }
-
-    pub(crate) async fn prepared_for(
-        &self,
-        hook: &Arc<Hook>,
-        id: &hookmill_core::DeliveryId,
-        event: &Arc<Event>,
-    ) -> Prepared {
-        let plugin = match &hook.webhook().plugin {
-            None => None,
-            Some(wanted) => match self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref()).await {
-                Some(plugin) => Some(plugin),
-                None => {
-                    let version = wanted.digest.map(|digest| format!(" of version {digest}")).unwrap_or_default();
-                    return Prepared::refused(
-                        "plugin_unknown",
-                        format!("there is no plugin {:?}{version} to run", wanted.name.as_str()),
-                    );
-                }
-            },
-        };
-        if plugin.is_none() && hook.renderer.is_cheap() {
-            return prepare(hook, None, event, id);
-        }
-        let (hook, event, id) = (hook.clone(), event.clone(), *id);
-        self.guests.run(move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
-            Prepared::failed(
-                "plugin_host_panic",
-                "the host failed while it rendered the request; please report this".into(),
-            )
-        })
     }
 
     /// Step 9: records the attempt with its verdict, and frees the receiver for the next.

@@ -35,6 +35,14 @@ pub struct RedeliverReport {
     pub passed_over: u64,
 }
 
+impl std::ops::AddAssign for RedeliverReport {
+    fn add_assign(&mut self, more: Self) {
+        self.matched += more.matched;
+        self.redelivered += more.redelivered;
+        self.passed_over += more.passed_over;
+    }
+}
+
 impl Inner {
     pub(crate) async fn search(
         &self,
@@ -72,11 +80,23 @@ impl Inner {
         mode: RedeliverMode,
         dry_run: bool,
     ) -> Result<RedeliverReport, EngineError> {
+        self.redeliver_where(tenant, query, mode, dry_run, |_| true).await
+    }
+
+    /// Does the same with those alone whose reason is such.
+    pub(crate) async fn redeliver_where(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        query: &DeliveryQuery,
+        mode: RedeliverMode,
+        dry_run: bool,
+        such: impl Fn(&str) -> bool,
+    ) -> Result<RedeliverReport, EngineError> {
         let mut report = RedeliverReport::default();
         let mut cursor = None;
         loop {
             let page = self.store.search(tenant, query, cursor, 500).await?;
-            for row in &page.rows {
+            for row in page.rows.iter().filter(|row| such(row.status.reason.as_deref().unwrap_or_default())) {
                 report.matched += 1;
                 if dry_run {
                     continue;

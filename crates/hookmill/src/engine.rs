@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
-use hookmill_core::{DeliveryId, Digest, EventEnvelope, EventId, PluginName, TenantId, Webhook, WebhookName};
+use hookmill_core::{DeliveryId, EventEnvelope, EventId, TenantId, Webhook, WebhookName};
 use hookmill_delivery::Client;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
 use crate::metrics::Metrics;
-use crate::plugins::{Candidate, PluginInfo, PluginVersion, Plugins, Source};
+use crate::plugins::Plugins;
 use crate::preview::Preview;
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
@@ -25,7 +25,7 @@ use crate::{EngineConfig, EngineError, StartError};
 /// A running engine. Cloning is cheap; all clones are the same engine.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// Everything that the parts of a running engine share.
@@ -74,7 +74,7 @@ impl Inner {
 
     /// Does `work` to its end even if whoever asked for it goes away, as the client of a server may at any moment: what
     /// is written to the store must reach memory too.
-    async fn to_the_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+    pub(crate) async fn to_the_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         match self.tasks.spawn(work).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
@@ -92,25 +92,16 @@ impl Inner {
         name: &WebhookName,
         webhook: Webhook,
     ) -> Result<(StoredWebhook, bool), EngineError> {
+        let any = EventId::new("settings").expect("a valid id");
         if let Some(wanted) = &webhook.plugin
-            && let Some(plugin) = self.plugins.pick_or_load(tenant, &wanted.name, wanted.digest.as_ref()).await
+            && let Some(plugin) = self.plugins.pick_or_load(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
         {
             let settings = wanted.settings.clone();
-            let seed = DeliveryId::of(tenant, &EventId::new("settings").expect("a valid id"), name);
+            let seed = DeliveryId::of(tenant, &any, name);
             // None only while the engine is being torn down.
             self.guests.run(move || plugin.check_settings(&settings, &seed)).await.unwrap_or(Ok(()))?;
         }
         self.webhooks.put(tenant, name, webhook).await
-    }
-
-    pub(crate) async fn upload(
-        &self,
-        tenant: &TenantId,
-        name: &PluginName,
-        candidate: Candidate,
-    ) -> Result<PluginVersion, EngineError> {
-        let keep = |digest: &Digest| self.webhooks.pins(digest);
-        self.plugins.upload(tenant, name, candidate, self.clock.now(), keep).await
     }
 }
 
@@ -171,51 +162,6 @@ impl Engine {
         event: EventEnvelope,
     ) -> Result<Preview, EngineError> {
         self.inner.preview(tenant, name, event).await
-    }
-
-    /// Takes a plugin version in and, if asked, makes it the active one. A failure leaves the active one in place.
-    pub async fn upload_plugin(
-        &self,
-        tenant: &TenantId,
-        name: &PluginName,
-        wasm: Vec<u8>,
-        activate: bool,
-    ) -> Result<PluginVersion, EngineError> {
-        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
-        let candidate = Candidate { wasm, activate, source: Source::Upload };
-        self.inner.to_the_end(async move { inner.upload(&tenant, &name, candidate).await }).await
-    }
-
-    /// Returns the bounds under which plugins run.
-    pub fn plugin_limits(&self) -> &hookmill_plugin::PluginLimits {
-        self.inner.plugins.limits()
-    }
-
-    /// Makes a known version the active one.
-    pub async fn activate_plugin(
-        &self,
-        tenant: &TenantId,
-        name: &PluginName,
-        digest: Digest,
-    ) -> Result<(), EngineError> {
-        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
-        self.inner.to_the_end(async move { inner.plugins.activate(&tenant, &name, digest).await }).await
-    }
-
-    /// Goes back to the version that was active before; answers with it.
-    pub async fn rollback_plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<Digest, EngineError> {
-        let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
-        self.inner.to_the_end(async move { inner.plugins.rollback(&tenant, &name).await }).await
-    }
-
-    /// Returns all plugins of a tenant, by name.
-    pub async fn plugins(&self, tenant: &TenantId) -> Vec<PluginInfo> {
-        self.inner.plugins.list(tenant).await
-    }
-
-    /// Returns one plugin.
-    pub async fn plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<PluginInfo, EngineError> {
-        self.inner.plugins.find(tenant, name).await.ok_or_else(|| EngineError::not_found("plugin", name))
     }
 
     /// Finds deliveries, the newest first; `cursor` is the `next` of the page before.

@@ -1,5 +1,6 @@
 //! Why the engine did not do as asked.
 
+use crate::diff::PluginDiff;
 use hookmill_core::ports::{StoreError, StoreErrorKind};
 use hookmill_core::{EventError, Explain, InvalidName, WebhookError};
 use hookmill_delivery::{AddressRefused, ClientError, InvalidSecret};
@@ -26,6 +27,12 @@ pub enum StartError {
         /// What the system said.
         cause: String,
     },
+    /// What the store keeps of the plugins can't be read.
+    #[error("failed to read the stored plugins: {cause}")]
+    StoredPlugins {
+        /// What is wrong.
+        cause: String,
+    },
     /// A thread can't be started.
     #[error("failed to start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -38,6 +45,7 @@ impl Explain for StartError {
             Self::Plugins(error) => error.code(),
             Self::Client(_) => "client_failed",
             Self::Watch { .. } => "plugins_dir_unwatchable",
+            Self::StoredPlugins { .. } => "store_damaged",
             Self::Thread(_) => "thread_failed",
         }
     }
@@ -46,7 +54,7 @@ impl Explain for StartError {
         match self {
             Self::Store(error) => error.help(),
             Self::Plugins(error) => error.help(),
-            Self::Client(_) => None,
+            Self::Client(_) | Self::StoredPlugins { .. } => None,
             Self::Watch { .. } => Some("make the directory, or raise fs.inotify.max_user_watches".into()),
             Self::Thread(_) => Some("raise the limit of processes (`ulimit -u`)".into()),
         }
@@ -84,6 +92,9 @@ pub enum EngineError {
     /// The plugin does not take the webhook's settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// Another version of a plugin would change what is sent, and was to be activated only if it does not.
+    #[error("the version would change what is sent for {} of the last {} events, {} of them to failures", .0.changed, .0.events, .0.new_failures)]
+    WouldChange(Box<PluginDiff>),
     /// There is no such thing.
     #[error("there is no {kind} {name:?}")]
     NotFound {
@@ -131,6 +142,7 @@ impl Explain for EngineError {
             Self::Name(error) => error.code(),
             Self::Plugin(error) => error.code(),
             Self::Settings(error) => error.code(),
+            Self::WouldChange(_) => "plugin_would_change",
             Self::NotFound { .. } => "not_found",
             Self::Conflict { code, .. } => code,
             Self::Overloaded { .. } => "overloaded",
@@ -149,6 +161,7 @@ impl Explain for EngineError {
             Self::Name(error) => error.help(),
             Self::Plugin(error) => error.help(),
             Self::Settings(error) => error.help(),
+            Self::WouldChange(_) => Some("look at the changes, then activate it without `if_unchanged`".into()),
             Self::NotFound { .. } | Self::Conflict { .. } => None,
             Self::Overloaded { .. } | Self::ShuttingDown => {
                 Some("send it again later; an event with the same id is recorded once".into())

@@ -30,7 +30,7 @@ impl Inner {
     ) -> Judged {
         let asks_nobody = |outcome| Judged { outcome, run: None, fault: None };
         let (Some(wanted), Some(response)) = (&hook.webhook().plugin, response) else { return asks_nobody(outcome) };
-        let plugin = self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref()).await;
+        let plugin = self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await;
         let Some(plugin) = plugin.filter(|plugin| plugin.judges()) else { return asks_nobody(outcome) };
         let (digest, engine_hash) = (plugin.digest(), plugin.engine_hash());
         let (job_hook, job_event, job_id, answer) = (hook.clone(), event.clone(), *id, response.clone());

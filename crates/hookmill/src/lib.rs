@@ -7,10 +7,12 @@
 //! This crate knows nothing of serving HTTP and nothing of command lines.
 
 mod assemble;
+mod choose;
 mod clock;
 mod config;
 mod deliver;
 mod deliveries;
+mod diff;
 mod engine;
 mod error;
 mod feed;
@@ -18,6 +20,7 @@ mod guests;
 mod housekeeping;
 mod judge;
 mod metrics;
+mod plugin_calls;
 mod plugins;
 mod prepare;
 mod preview;
@@ -30,10 +33,15 @@ mod webhooks;
 pub use clock::SystemClock;
 pub use config::EngineConfig;
 pub use deliveries::{RedeliverMode, RedeliverReport};
+pub use diff::{Change, EventDiff, FuelChange, PluginDiff};
 pub use engine::{Engine, ShutdownReport};
 pub use error::{EngineError, StartError};
 pub use feed::Settled;
-pub use plugins::{PluginInfo, PluginVersion, ReloadFailure, Source};
+pub use plugin_calls::Activation;
+pub use plugins::{
+    CanaryEnd, CanaryInfo, Fared, PluginInfo, PluginVersion, ReloadFailure, Source, Suspension, Upload, UploadState,
+    UploadStep, VersionState,
+};
 pub use preview::Preview;
 pub use publish::Published;
 pub use verify::{Compared, Verification};

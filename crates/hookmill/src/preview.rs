@@ -43,7 +43,8 @@ impl Inner {
         let event = Arc::new(event);
         let id = DeliveryId::of(tenant, &event.id, name);
         let matches = hookmill_core::matching::matches(hook.webhook(), &event);
-        let prepared = self.prepared_for(&hook, &id, &event).await;
+        let choice = self.choose(&hook, &event).await;
+        let prepared = self.prepared(&hook, &id, &event, choice).await;
         let ran = prepared.run.is_some();
         // People are to see the request, not the secrets in it.
         let handles = hook.handles.as_ref().map(|handles| handles.masked(MASK));

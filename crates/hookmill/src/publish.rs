@@ -122,7 +122,13 @@ impl Inner {
 
 /// Makes the ticket of a pending delivery.
 pub(crate) fn ticket(hook: &Hook, pending: Pending, event: Option<Arc<Event>>) -> Ticket {
-    Ticket { receiver: hook.receiver.clone(), lane: hook.lane(&pending.doctype, &pending.document), pending, event }
+    Ticket {
+        receiver: hook.receiver.clone(),
+        lane: hook.lane(&pending.doctype, &pending.document),
+        pending,
+        event,
+        held: false,
+    }
 }
 
 fn new_event(event: &Arc<Event>, hooks: &Matched, now: Timestamp) -> Record {

@@ -31,6 +31,8 @@ pub(crate) struct Ticket {
     pub(crate) lane: Option<Lane>,
     /// The event, as long as memory has room for it.
     pub(crate) event: Option<Arc<Event>>,
+    /// Whether it waits for its plugin, which is suspended, and not for a time of its own.
+    pub(crate) held: bool,
 }
 
 impl Ticket {
@@ -197,13 +199,26 @@ impl Scheduler {
         }
     }
 
+    /// Lets all go now that wait for a suspended plugin: it is another version, perhaps.
+    pub(crate) fn release_held(&mut self, now: Timestamp) {
+        let held: Vec<Ticket> = self.later.extract_if(.., |_, ticket| ticket.held).map(|(_, ticket)| ticket).collect();
+        for mut ticket in held {
+            ticket.pending.due = now;
+            self.place(ticket, now);
+        }
+    }
+
     /// Takes out a delivery that waits for a later time, so that it can be added anew.
     ///
     /// `due` is as a store tells it, which need not keep what is finer than a microsecond.
     pub(crate) fn withdraw(&mut self, key: DeliveryKey, due: Timestamp) -> Option<Ticket> {
         let end = due.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
         let mut near = self.later.range((due, DeliveryKey(i64::MIN))..(end, DeliveryKey(i64::MIN)));
-        let place = *near.find(|((_, other), _)| *other == key)?.0;
+        let place = match near.find(|((_, other), _)| *other == key) {
+            Some((place, _)) => *place,
+            // One that is held waits for another time than the store knows of.
+            None => *self.later.iter().find(|((_, other), ticket)| ticket.held && *other == key)?.0,
+        };
         let ticket = self.later.remove(&place)?;
         self.waiting -= 1;
         self.waiting_bytes -= ticket.bytes();

@@ -53,11 +53,7 @@ impl Inner {
         })?;
         let webhook = &detail.row.webhook;
         let hook = self.webhooks.find(tenant, webhook).ok_or_else(|| EngineError::not_found("webhook", webhook))?;
-        let plugin = self
-            .plugins
-            .pick_or_load(tenant, &recorded.name, Some(&recorded.digest))
-            .await
-            .ok_or_else(|| EngineError::not_found("version", recorded.digest))?;
+        let plugin = self.plugins.version(tenant, &recorded.name, recorded.digest).await?;
         let event = std::sync::Arc::new(detail.event.clone());
         let run = self.guests.run(move || prepare(&hook, Some(&plugin), &event, &id)).await;
         let run = run.ok_or(EngineError::ShuttingDown)?;

@@ -109,13 +109,17 @@ impl Inner {
             return Scanned::Whole;
         }
         let candidate = Candidate { wasm, activate: true, source: Source::Directory };
-        match self.upload(&tenant, &name, candidate).await {
+        let job = self.plugins.receive(&tenant, &name, &candidate);
+        match self.upload(&tenant, &name, job, candidate).await {
             Err(EngineError::Plugin(error)) if !error.is_the_hosts() => Scanned::Whole,
             Err(error) => {
                 tracing::warn!(file = %file.display(), code = error.code(), %error, "a plugin file was not taken; it is tried again");
                 Scanned::TryAgain
             }
-            Ok(_) => Scanned::Whole,
+            Ok(_) => {
+                self.version_changed();
+                Scanned::Whole
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
 use hookmill_core::webhook::{Grant, Ordering, is_reserved_header};
-use hookmill_core::{DeliveryId, Event, TenantId, Webhook, WebhookError, WebhookName, matching};
+use hookmill_core::{DeliveryId, Event, PluginName, TenantId, Webhook, WebhookError, WebhookName, matching};
 use hookmill_delivery::{AddressPolicy, SecretHandles, SigningSecret};
 use hookmill_render::Renderer;
 use http::{HeaderName, HeaderValue};
@@ -232,6 +232,16 @@ impl Webhooks {
         let others = self.snapshot.load().without(tenant, name);
         self.snapshot.store(Arc::new(Snapshot::of(others)));
         Ok(())
+    }
+
+    /// Returns the names of a tenant's webhooks that use this plugin in its active version.
+    pub(crate) fn with_plugin(&self, tenant: &TenantId, plugin: &PluginName) -> Vec<WebhookName> {
+        let snapshot = self.snapshot.load();
+        let hooks = snapshot.0.get(tenant).into_iter().flat_map(|of_tenant| of_tenant.by_name.values());
+        let uses = |hook: &&Arc<Hook>| {
+            hook.webhook().plugin.as_ref().is_some_and(|wanted| wanted.name == *plugin && wanted.digest.is_none())
+        };
+        hooks.filter(uses).map(|hook| hook.name.clone()).collect()
     }
 
     /// Tells whether a webhook stays on this version of a plugin.

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
+use hookmill::Activation;
 use hookmill::core::{Digest, PluginName};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ use super::{Answer, Api, Params, read_body, read_json};
 pub(super) struct Upload {
     #[serde(default = "yes")]
     activate: bool,
+    /// Whether the answer waits for the upload to go through all its states.
+    #[serde(default = "yes")]
+    wait: bool,
 }
 
 fn yes() -> bool {
@@ -50,6 +54,10 @@ pub(super) async fn upload(
     let limits = *api.engine.plugin_limits();
     // One byte more, so that the engine says what the matter is in its own words.
     let wasm = read_body(body, limits.component_bytes_max + 1).await?;
+    if !params.wait {
+        let upload = api.engine.begin_upload(&api.tenant, &name, wasm.into(), params.activate);
+        return Ok((StatusCode::ACCEPTED, Json(upload)).into_response());
+    }
     let version = api.engine.upload_plugin(&api.tenant, &name, wasm.into(), params.activate).await?;
     let limits = Limits {
         fuel: limits.fuel_max,
@@ -70,12 +78,69 @@ pub(super) async fn upload(
 #[serde(deny_unknown_fields)]
 pub(super) struct Activate {
     digest: Digest,
+    /// Only if nothing would change for the last recorded events.
+    #[serde(default)]
+    if_unchanged: bool,
+    /// How many events that are.
+    #[serde(default = "default_last")]
+    last: usize,
+    /// Makes deliveries again that the plugin parked.
+    #[serde(default)]
+    release_parked: bool,
+}
+
+fn default_last() -> usize {
+    100
 }
 
 pub(super) async fn activate(State(api): State<Api>, Path(name): Path<String>, body: Body) -> Answer {
     let name = PluginName::new(name)?;
-    let Activate { digest } = read_json(body).await?;
-    api.engine.activate_plugin(&api.tenant, &name, digest).await?;
+    let Activate { digest, if_unchanged, last, release_parked } = read_json(body).await?;
+    let how = Activation { if_unchanged: if_unchanged.then_some(last), release_parked };
+    let released = api.engine.activate_plugin(&api.tenant, &name, digest, how).await?;
+    let mut answer = json!(api.engine.plugin(&api.tenant, &name).await?);
+    if release_parked {
+        answer["released"] = json!(released);
+    }
+    Ok(Json(answer).into_response())
+}
+
+/// How far one upload is.
+pub(super) async fn upload_state(State(api): State<Api>, Path((name, id)): Path<(String, u64)>) -> Answer {
+    Ok(Json(api.engine.upload(&api.tenant, &PluginName::new(name)?, id)?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Diff {
+    digest: Digest,
+    #[serde(default = "default_last")]
+    last: usize,
+}
+
+pub(super) async fn diff(State(api): State<Api>, Path(name): Path<String>, body: Body) -> Answer {
+    let name = PluginName::new(name)?;
+    let Diff { digest, last } = read_json(body).await?;
+    Ok(Json(api.engine.diff_plugin(&api.tenant, &name, digest, last).await?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BeginCanary {
+    digest: Digest,
+    share: f64,
+}
+
+pub(super) async fn begin_canary(State(api): State<Api>, Path(name): Path<String>, body: Body) -> Answer {
+    let name = PluginName::new(name)?;
+    let BeginCanary { digest, share } = read_json(body).await?;
+    api.engine.begin_canary(&api.tenant, &name, digest, share).await?;
+    Ok(Json(api.engine.plugin(&api.tenant, &name).await?).into_response())
+}
+
+pub(super) async fn end_canary(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    let name = PluginName::new(name)?;
+    api.engine.end_canary(&api.tenant, &name).await?;
     Ok(Json(api.engine.plugin(&api.tenant, &name).await?).into_response())
 }
 

@@ -27,7 +27,7 @@ fn ticket(key: i64, receiver: &str, document: Option<&str>, due: i64) -> Ticket 
         tries: 0,
         due: at(due),
     };
-    Ticket { pending, receiver: receiver.into(), lane, event: None }
+    Ticket { pending, receiver: receiver.into(), lane, event: None, held: false }
 }
 
 fn scheduler(in_flight_max: usize, per_receiver: usize) -> Scheduler {

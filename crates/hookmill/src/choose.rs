@@ -1,0 +1,97 @@
+//! Which version of a plugin runs for an event, and whether it may run now.
+
+use std::sync::Arc;
+
+use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun};
+use hookmill_plugin::Plugin;
+use jiff::Timestamp;
+
+use crate::engine::Inner;
+use crate::plugins::{Admission, Ran};
+use crate::prepare::{Prepared, prepare};
+use crate::webhooks::Hook;
+
+/// What is to run for an event.
+#[derive(Debug, Clone)]
+pub(crate) enum Choice {
+    /// The webhook has no plugin, or its request is kept from an earlier try.
+    Nothing,
+    /// This version.
+    Version(Plugin),
+    /// The webhook's plugin, or the version that it stays on, is not there.
+    Unknown(String),
+}
+
+impl Inner {
+    /// Chooses the version that runs for `event`.
+    pub(crate) async fn choose(&self, hook: &Hook, event: &Event) -> Choice {
+        let Some(wanted) = &hook.webhook().plugin else { return Choice::Nothing };
+        match self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await {
+            Some(plugin) => Choice::Version(plugin),
+            None => {
+                let version = wanted.digest.map(|digest| format!(" of version {digest}")).unwrap_or_default();
+                Choice::Unknown(format!("there is no plugin {:?}{version} to run", wanted.name.as_str()))
+            }
+        }
+    }
+
+    /// Returns until when a choice must wait, its version being suspended for its failures.
+    pub(crate) fn suspended_until(&self, hook: &Hook, choice: &Choice) -> Option<Timestamp> {
+        let (Choice::Version(plugin), Some(wanted)) = (choice, &hook.webhook().plugin) else { return None };
+        match self.plugins.admit(&hook.tenant, &wanted.name, plugin.digest()) {
+            Admission::Run => None,
+            Admission::WaitUntil(until) => Some(until),
+        }
+    }
+
+    /// Step 5, on a guest thread where a guest or a user's expression runs.
+    pub(crate) async fn prepared(
+        &self,
+        hook: &Arc<Hook>,
+        id: &DeliveryId,
+        event: &Arc<Event>,
+        choice: Choice,
+    ) -> Prepared {
+        let plugin = match choice {
+            Choice::Nothing => None,
+            Choice::Version(plugin) => Some(plugin),
+            Choice::Unknown(message) => return Prepared::refused("plugin_unknown", message),
+        };
+        if plugin.is_none() && hook.renderer.is_cheap() {
+            return prepare(hook, None, event, id);
+        }
+        let (hook, event, id) = (hook.clone(), event.clone(), *id);
+        self.guests.run(move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
+            Prepared::failed(
+                "plugin_host_panic",
+                "the host failed while it rendered the request; please report this".into(),
+            )
+        })
+    }
+
+    /// Tells the registry how the version that was chosen fared; a canary that does worse is taken back.
+    pub(crate) fn fared(
+        self: &Arc<Self>,
+        hook: &Hook,
+        choice: &Choice,
+        run: Option<&PluginRun>,
+        fault: Option<&Fault>,
+        outcome: &Outcome,
+    ) {
+        let (Choice::Version(plugin), Some(wanted)) = (choice, &hook.webhook().plugin) else { return };
+        let digest = plugin.digest();
+        if run.is_none() {
+            return self.plugins.not_run(&hook.tenant, &wanted.name, digest);
+        }
+        let refused = matches!(outcome, Outcome::Answered { status, .. } if !(200..300).contains(status));
+        let Some(reason) = self.plugins.settle(&hook.tenant, &wanted.name, Ran { digest, fault, refused }) else {
+            return;
+        };
+        let (engine, tenant, name) = (self.clone(), hook.tenant.clone(), wanted.name.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = engine.plugins.end_canary(&tenant, &name, Some(reason)).await {
+                tracing::error!(plugin = %name, %error, "a canary that does worse could not be taken back");
+            }
+        });
+    }
+}

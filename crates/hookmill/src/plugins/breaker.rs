@@ -1,0 +1,218 @@
+//! Suspends a plugin that keeps failing, so that its deliveries wait for a mended version instead of failing one by one.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hookmill_core::{Digest, Fault, PluginName, TenantId};
+use jiff::{SignedDuration, Timestamp};
+
+use super::stored::Suspension;
+
+/// Failures in a row that suspend a version. Each of them is recorded at its delivery.
+const FAILURES_MAX: u32 = 10;
+
+/// How long a version is suspended at first; twice as long each time that its probe fails.
+const PAUSE_MIN: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(600);
+
+/// How long others wait while a probe is under way.
+const PROBE_WAIT: SignedDuration = SignedDuration::from_secs(5);
+
+type Key = (TenantId, PluginName);
+
+#[derive(Debug)]
+struct Breaker {
+    digest: Digest,
+    failures: u32,
+    /// Set while the version is suspended.
+    open: Option<Open>,
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    until: Timestamp,
+    pause: Duration,
+    probing: bool,
+}
+
+/// Whether a version may run now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Run,
+    /// Not before this moment.
+    WaitUntil(Timestamp),
+}
+
+/// The breakers of all plugins. Only those that failed last have one.
+#[derive(Debug, Default)]
+pub(crate) struct Breakers(Mutex<HashMap<Key, Breaker>>);
+
+impl Breakers {
+    fn breakers(&self) -> MutexGuard<'_, HashMap<Key, Breaker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks whether this version may run. Who is let through must call [`settle`](Self::settle).
+    pub(crate) fn admit(&self, tenant: &TenantId, name: &PluginName, digest: Digest, now: Timestamp) -> Admission {
+        let mut breakers = self.breakers();
+        if breakers.is_empty() {
+            return Admission::Run;
+        }
+        let breaker = breakers.get_mut(&(tenant.clone(), name.clone())).filter(|breaker| breaker.digest == digest);
+        let Some(open) = breaker.and_then(|breaker| breaker.open.as_mut()) else { return Admission::Run };
+        if now < open.until {
+            return Admission::WaitUntil(open.until);
+        }
+        if std::mem::replace(&mut open.probing, true) {
+            return Admission::WaitUntil(now.checked_add(PROBE_WAIT).unwrap_or(Timestamp::MAX));
+        }
+        Admission::Run
+    }
+
+    /// Takes note of how a run went. What the document or the settings are to blame for is no failure of the plugin.
+    pub(crate) fn settle(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        digest: Digest,
+        fault: Option<&Fault>,
+        now: Timestamp,
+    ) {
+        let mut breakers = self.breakers();
+        let key = (tenant.clone(), name.clone());
+        let Some(fault) = fault.filter(|fault| is_the_plugins(fault)) else {
+            if breakers.get(&key).is_some_and(|breaker| breaker.digest == digest) {
+                breakers.remove(&key);
+            }
+            return;
+        };
+        let fresh = Breaker { digest, failures: 0, open: None, reason: String::new() };
+        let breaker = breakers.entry(key).or_insert(fresh);
+        if breaker.digest != digest {
+            *breaker = Breaker { digest, failures: 0, open: None, reason: String::new() };
+        }
+        breaker.failures = breaker.failures.saturating_add(1);
+        breaker.reason = format!("{}: {}", fault.code, fault.message);
+        let pause = match breaker.open {
+            Some(open) if open.probing => (open.pause * 2).min(PAUSE_MAX),
+            // One that was under way when the version was suspended.
+            Some(_) => return,
+            None if breaker.failures >= FAILURES_MAX => PAUSE_MIN,
+            None => return,
+        };
+        let span = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+        let until = now.checked_add(span).unwrap_or(Timestamp::MAX);
+        breaker.open = Some(Open { until, pause, probing: false });
+        tracing::warn!(plugin = %name, %digest, failures = breaker.failures, %until, reason = breaker.reason, "a plugin keeps failing; its deliveries wait");
+    }
+
+    /// Takes note that a run that was let through did not take place: the condition held it back, say.
+    pub(crate) fn not_run(&self, tenant: &TenantId, name: &PluginName, digest: Digest) {
+        let mut breakers = self.breakers();
+        if breakers.is_empty() {
+            return;
+        }
+        let breaker = breakers.get_mut(&(tenant.clone(), name.clone())).filter(|breaker| breaker.digest == digest);
+        if let Some(open) = breaker.and_then(|breaker| breaker.open.as_mut()) {
+            open.probing = false;
+        }
+    }
+
+    /// Forgets what is known of a plugin's failures: another version is active.
+    pub(crate) fn reset(&self, tenant: &TenantId, name: &PluginName) {
+        self.breakers().remove(&(tenant.clone(), name.clone()));
+    }
+
+    pub(super) fn suspension(&self, tenant: &TenantId, name: &PluginName) -> Option<Suspension> {
+        let breakers = self.breakers();
+        let breaker = breakers.get(&(tenant.clone(), name.clone()))?;
+        let until = breaker.open?.until;
+        Some(Suspension { digest: breaker.digest, failures: breaker.failures, until, reason: breaker.reason.clone() })
+    }
+}
+
+fn is_the_plugins(fault: &Fault) -> bool {
+    !matches!(fault.code.as_str(), "plugin_bad_document" | "plugin_bad_settings")
+        && !hookmill_plugin::is_the_hosts(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    struct Stand {
+        breakers: Breakers,
+        tenant: TenantId,
+        name: PluginName,
+        digest: Digest,
+    }
+
+    impl Stand {
+        fn new() -> Self {
+            let (tenant, name) = (TenantId::default_tenant(), PluginName::new("p").expect("valid"));
+            Self { breakers: Breakers::default(), tenant, name, digest: Digest::of(b"1") }
+        }
+
+        fn admit(&self, secs: i64) -> Admission {
+            self.breakers.admit(&self.tenant, &self.name, self.digest, at(secs))
+        }
+
+        fn settle(&self, code: Option<&str>, secs: i64) {
+            let fault = code.map(|code| Fault { code: code.into(), message: "why".into(), backtrace: None });
+            self.breakers.settle(&self.tenant, &self.name, self.digest, fault.as_ref(), at(secs));
+        }
+
+        fn fail(&self, times: u32) {
+            (0..times).for_each(|_| self.settle(Some("plugin_trap"), 0));
+        }
+    }
+
+    fn at(secs: i64) -> Timestamp {
+        NOW.checked_add(SignedDuration::from_secs(secs)).expect("in range")
+    }
+
+    #[test]
+    fn ten_failures_in_a_row_suspend_and_one_success_ends_it() {
+        let stand = Stand::new();
+        stand.fail(9);
+        stand.settle(None, 0);
+        stand.fail(9);
+        assert_eq!(stand.admit(0), Admission::Run);
+        stand.fail(1);
+        assert_eq!(stand.admit(1), Admission::WaitUntil(at(30)));
+        let suspension = stand.breakers.suspension(&stand.tenant, &stand.name).expect("suspended");
+        assert_eq!((suspension.failures, suspension.reason.as_str()), (10, "plugin_trap: why"));
+
+        assert_eq!(stand.admit(30), Admission::Run, "the probe");
+        assert_eq!(stand.admit(30), Admission::WaitUntil(at(35)), "one probe at a time");
+        stand.settle(Some("plugin_panic"), 31);
+        assert_eq!(stand.admit(32), Admission::WaitUntil(at(91)), "twice as long");
+        assert_eq!(stand.admit(91), Admission::Run);
+        stand.settle(None, 92);
+        assert_eq!(stand.admit(92), Admission::Run);
+        assert!(stand.breakers.suspension(&stand.tenant, &stand.name).is_none());
+    }
+
+    #[test]
+    fn documents_settings_and_the_host_are_not_held_against_the_plugin() {
+        let stand = Stand::new();
+        for code in ["plugin_bad_document", "plugin_bad_settings", "plugin_host_busy"] {
+            (0..50).for_each(|_| stand.settle(Some(code), 0));
+        }
+        assert_eq!(stand.admit(0), Admission::Run);
+    }
+
+    #[test]
+    fn another_version_begins_anew() {
+        let mut stand = Stand::new();
+        stand.fail(10);
+        stand.digest = Digest::of(b"2");
+        assert_eq!(stand.admit(0), Admission::Run);
+        stand.fail(9);
+        assert_eq!(stand.admit(0), Admission::Run);
+    }
+}
