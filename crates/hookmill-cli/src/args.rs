@@ -219,7 +219,7 @@ pub(crate) enum Webhook {
     Preview {
         /// Its name
         name: String,
-        /// The event, or - for standard input
+        /// The event, or a fixture with one; - for standard input
         #[arg(long, value_name = "FILE")]
         event: PathBuf,
     },

@@ -4,6 +4,7 @@ mod allocator;
 mod api;
 mod args;
 mod commands;
+mod diff;
 mod exit_code;
 mod output;
 mod receiver;

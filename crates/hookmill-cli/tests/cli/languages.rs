@@ -31,7 +31,8 @@ fn walk(language: &str, own_tools: &[&[&str]], sample: &str) {
     }
     // The tools' own words must not get into the answer.
     let built: Value = in_dir(&["--json", "plugin", "build", "first-order"]).json();
-    assert_eq!(built["file"], "first-order/first-order.wasm");
+    assert_eq!((built["file"].as_str(), built["fixtures"].as_u64()), (Some("first-order/first-order.wasm"), Some(2)));
+    // A component is held against the fixtures that it brings along.
     let checked = in_dir(&["--json", "plugin", "check", "first-order/first-order.wasm"]).json();
     assert_eq!(checked["manifest"]["name"], "first-order");
     let sample = format!("first-order/{sample}");

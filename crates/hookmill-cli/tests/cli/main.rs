@@ -5,9 +5,11 @@
 mod author;
 mod crash;
 mod demo;
+mod fixtures;
 mod languages;
 mod operator;
 mod printing;
+mod project;
 mod receiver;
 mod send;
 mod serve;
