@@ -45,7 +45,7 @@ fn new(name: &str, lang: crate::args::Language, output: &Output) -> anyhow::Resu
     let written = templates::write_project(lang, &checked, Path::new(name))?;
     output.answer(&json!({"name": name, "files": written}), || {
         format!(
-            "{name}/ is made, with {} files; next:\n  cd {name}\n  {}\n  hookmill plugin build",
+            "{name}/ is made, with {} files; next:\n  cd {name}\n  {}\n  hookmill plugin test",
             written.len(),
             templates::test_command(lang)
         )
