@@ -11,6 +11,7 @@ pub(crate) mod webhook;
 
 mod plugin_build;
 mod plugin_host;
+mod plugin_inspect;
 mod plugin_project;
 mod plugin_run;
 mod plugin_test;

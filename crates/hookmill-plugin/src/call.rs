@@ -135,6 +135,12 @@ impl Plugin {
         self.shared.engine_hash
     }
 
+    /// Returns the bytes of native code and data that it was compiled into.
+    pub fn native_bytes(&self) -> usize {
+        let image = self.shared.pre.component().image_range();
+        image.end.addr().saturating_sub(image.start.addr())
+    }
+
     pub(crate) fn exports(&self) -> &Exports {
         &self.shared.exports
     }

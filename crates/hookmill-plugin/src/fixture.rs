@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hookmill_core::webhook::Grant;
-use hookmill_core::{
-    DeliveryId, Event, EventEnvelope, EventId, Explain, Fault, JsonText, Request, TenantId, WebhookName,
-};
+use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, Explain, JsonText, Request, TenantId, WebhookName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wasm_encoder::{Component, CustomSection, Encode as _, RawSection, Section as _};
@@ -15,7 +13,8 @@ use wasmparser::{Parser, Payload};
 
 use crate::call::Plugin;
 use crate::difference::Difference;
-use crate::transform::{Decision, Grants, Transform, TransformReport};
+use crate::expect::Expect;
+use crate::transform::{Grants, Transform, TransformReport};
 
 /// The name of the custom section that holds a component's fixtures: a JSON array.
 pub(crate) const FIXTURES_SECTION: &str = "hookmill:tests";
@@ -65,40 +64,6 @@ pub struct Draft {
     /// The body that data rows or a template made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<JsonText>,
-}
-
-/// What is to come of a fixture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[allow(clippy::exhaustive_enums, reason = "a transform ends in no fourth way")]
-pub enum Expect {
-    /// This request; what is left out is not compared.
-    Send(ExpectedRequest),
-    /// To be skipped for this reason.
-    Skip(String),
-    /// To fail with this code, as attempts show it.
-    Fail(String),
-}
-
-/// A request that is expected.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExpectedRequest {
-    /// The method.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// The URL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Headers that must be there with these values; others may be too.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// The JSON body, key for key and digit for digit; white space does not count.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<JsonText>,
-    /// The body as text, byte for byte.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
 }
 
 /// How a fixture went.
@@ -254,13 +219,7 @@ impl Fixture {
     /// Runs `plugin` on the fixture and compares. Blocks as [`Plugin::transform`] does.
     pub fn run(&self, plugin: &Plugin) -> Result<FixtureReport, FixtureError> {
         let report = plugin.transform(&self.prepare(Timestamp::UNIX_EPOCH)?.transform());
-        let differences = match (&self.expect, &report.result) {
-            (Some(expect), result) => expect.differences(result),
-            (None, Err(fault)) => {
-                vec![Difference::Outcome { expected: "any decision was expected".into(), actual: failed(fault) }]
-            }
-            (None, Ok(_)) => vec![],
-        };
+        let differences = Expect::differences(self.expect.as_ref(), &report.result);
         Ok(FixtureReport { differences, report })
     }
 }
@@ -296,108 +255,4 @@ pub(crate) fn read_section(json: &[u8]) -> Result<Vec<Fixture>, String> {
         fixture.check().map_err(|cause| format!("the fixture {:?} can't be read: {cause}", fixture.name))?;
     }
     Ok(fixtures)
-}
-
-fn failed(fault: &Fault) -> String {
-    format!("the plugin failed with {}: {}", fault.code, fault.message)
-}
-
-impl Expect {
-    /// Returns what would be expected if this result were right: what a fixture is updated to.
-    pub fn of(result: &Result<Decision, Fault>) -> Self {
-        match result {
-            Ok(Decision::Send(request)) => Self::Send(ExpectedRequest::of(request)),
-            Ok(Decision::Skip(reason)) => Self::Skip(reason.clone()),
-            Err(fault) => Self::Fail(fault.code.clone()),
-        }
-    }
-
-    /// Returns what is to be expected once this result is taken as right. Of a request, no other parts than before are
-    /// compared.
-    #[must_use]
-    pub fn updated(&self, result: &Result<Decision, Fault>) -> Self {
-        match (self, result) {
-            (Self::Send(expected), Ok(Decision::Send(request))) => Self::Send(expected.updated(request)),
-            _ => Self::of(result),
-        }
-    }
-
-    fn differences(&self, result: &Result<Decision, Fault>) -> Vec<Difference> {
-        match (self, result) {
-            (Self::Send(expected), Ok(Decision::Send(request))) => expected.differences(request),
-            (Self::Skip(expected), Ok(Decision::Skip(reason))) if expected == reason => vec![],
-            (Self::Fail(expected), Err(fault)) if *expected == fault.code => vec![],
-            (expected, result) => {
-                let actual = match result {
-                    Ok(Decision::Send(_)) => "it sent a request".into(),
-                    Ok(Decision::Skip(reason)) => format!("it skipped the event: {reason}"),
-                    Err(fault) => failed(fault),
-                };
-                let expected = match expected {
-                    Self::Send(_) => "a request was expected".into(),
-                    Self::Skip(reason) => format!("a skip was expected: {reason}"),
-                    Self::Fail(code) => format!("a failure with {code} was expected"),
-                };
-                vec![Difference::Outcome { expected, actual }]
-            }
-        }
-    }
-}
-
-fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    let found = request.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-    found.map(|(_, value)| value.as_str())
-}
-
-impl ExpectedRequest {
-    fn of(request: &Request) -> Self {
-        let text = String::from_utf8_lossy(&request.body);
-        let body = JsonText::parse(&text).ok();
-        let text = body.is_none().then(|| text.into_owned());
-        let headers = request.headers.iter().cloned().collect();
-        Self { method: None, url: None, headers, body, text }
-    }
-
-    fn updated(&self, request: &Request) -> Self {
-        let now = Self::of(request);
-        let still = |name: &String| Some((name.clone(), header(request, name)?.to_owned()));
-        let compared = self.body.is_some() || self.text.is_some();
-        Self {
-            method: self.method.as_ref().map(|_| request.method.clone()),
-            url: self.url.as_ref().map(|_| request.url.clone()),
-            headers: self.headers.keys().filter_map(still).collect(),
-            body: now.body.filter(|_| compared),
-            text: now.text.filter(|_| compared),
-        }
-    }
-
-    fn differences(&self, request: &Request) -> Vec<Difference> {
-        let mut found = vec![];
-        let mut compare = |part: &str, expected: &str, actual: &str| {
-            if expected != actual {
-                let (part, expected, actual) = (part.to_owned(), expected.to_owned(), actual.to_owned());
-                found.push(Difference::Part { part, expected, actual });
-            }
-        };
-        if let Some(method) = &self.method {
-            compare("the method", method, &request.method);
-        }
-        if let Some(url) = &self.url {
-            compare("the URL", url, &request.url);
-        }
-        for (name, expected) in &self.headers {
-            compare(&format!("the header {name}"), expected, header(request, name).unwrap_or_default());
-        }
-        let text = String::from_utf8_lossy(&request.body);
-        if let Some(expected) = &self.text {
-            compare("the body", expected, &text);
-        }
-        if let Some(expected) = self.body.as_ref().map(JsonText::compact) {
-            let actual = JsonText::parse(&text).map_or_else(|_| text.into_owned(), |json| json.compact().into_owned());
-            if *expected != actual {
-                found.push(Difference::Body { expected: expected.into_owned(), actual });
-            }
-        }
-        found
-    }
 }

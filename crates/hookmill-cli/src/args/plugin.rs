@@ -87,6 +87,19 @@ pub(crate) enum Plugin {
         #[arg(long, value_name = "TEXT")]
         filter: Option<String>,
     },
+    /// Show what a component is made of: sections, imports, exports, manifest, fixtures, WIT, native size
+    #[command(
+        after_help = "Examples:\n  hookmill plugin inspect my-plugin.wasm\n  hookmill plugin inspect my-plugin.wasm --wit\n\n\
+        Exit code 0: it is a plugin; 4: it is a component, and why it is no plugin is shown."
+    )]
+    Inspect {
+        /// The component; or a project, which is built first
+        #[arg(default_value = ".", value_name = "FILE|DIR")]
+        path: PathBuf,
+        /// Print its imports and exports as WIT, and nothing else
+        #[arg(long)]
+        wit: bool,
+    },
     /// Upload a component; from the next event on, it runs
     #[command(after_help = "Example:\n  hookmill plugin push my-plugin.wasm --name invoice")]
     Push {

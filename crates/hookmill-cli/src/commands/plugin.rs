@@ -8,7 +8,7 @@ use hookmill::core::limits::BODY_BYTES_MAX;
 use hookmill::plugin::{Inspection, PluginLimits, inspect};
 use serde_json::{Value, json};
 
-use super::{plugin_build, plugin_host, plugin_run, plugin_test};
+use super::{plugin_build, plugin_host, plugin_inspect, plugin_run, plugin_test};
 use crate::api::Client;
 use crate::args::{Connection, Plugin};
 use crate::commands::{name_of, read};
@@ -25,6 +25,7 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
             plugin_run::run(&file, &event, settings.as_deref(), request_url, output)
         }
         Plugin::Test { path, update, filter } => plugin_test::run(&path, update, filter.as_deref(), output),
+        Plugin::Inspect { path, wit } => plugin_inspect::run(&path, wit, output),
         Plugin::Push { file, name, stage } => push(&connection.client()?, &file, name, stage, output).await,
         Plugin::List => list(&connection.client()?, output).await,
         Plugin::Activate { name, digest } => activate(&connection.client()?, &name, &digest, output).await,

@@ -6,6 +6,7 @@ mod author;
 mod crash;
 mod demo;
 mod fixtures;
+mod inspect;
 mod languages;
 mod operator;
 mod printing;
