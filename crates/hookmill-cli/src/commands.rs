@@ -9,6 +9,7 @@ pub(crate) mod serve;
 pub(crate) mod tail;
 pub(crate) mod webhook;
 
+mod plugin_bench;
 mod plugin_build;
 mod plugin_host;
 mod plugin_inspect;

@@ -100,6 +100,21 @@ pub(crate) enum Plugin {
         #[arg(long)]
         wit: bool,
     },
+    /// Measure what a call costs: time, fuel, memory; and say what to do about it
+    #[command(
+        after_help = "Examples:\n  hookmill plugin bench\n  hookmill plugin bench my-plugin.wasm --event quotation.json --calls 5000"
+    )]
+    Bench {
+        /// The component; or a project, which is built first
+        #[arg(default_value = ".", value_name = "FILE|DIR")]
+        path: PathBuf,
+        /// The event, or a fixture with one; - for standard input [default: its first fixture]
+        #[arg(long, value_name = "FILE")]
+        event: Option<PathBuf>,
+        /// How often to call it, for at most 10 s
+        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+        calls: usize,
+    },
     /// Upload a component; from the next event on, it runs
     #[command(after_help = "Example:\n  hookmill plugin push my-plugin.wasm --name invoice")]
     Push {

@@ -175,6 +175,18 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// Reads a component, or builds the project in a directory.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        if !path.is_dir() {
+            return Self::read(path);
+        }
+        let project = Project::open(path)?;
+        let fixtures = project.fixtures()?;
+        let Built { inspection, plain, .. } = project.build(&fixtures, None)?;
+        let fixtures = fixtures.into_iter().map(|file| file.fixture).collect();
+        Ok(Self { inspection, plain, fixtures })
+    }
+
     /// Reads a component.
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
         let (wasm, inspection) = read_component(file)?;

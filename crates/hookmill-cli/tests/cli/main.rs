@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "a test's way to say what is wrong")]
 
 mod author;
+mod costs;
 mod crash;
 mod demo;
 mod fixtures;
