@@ -11,6 +11,7 @@ pub(crate) mod webhook;
 
 mod plugin_bench;
 mod plugin_build;
+mod plugin_dev;
 mod plugin_host;
 mod plugin_inspect;
 mod plugin_project;

@@ -115,6 +115,15 @@ pub(crate) enum Plugin {
         #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
         calls: usize,
     },
+    /// Watch a project: with every change build, test, push, replay the last event, and show what differs
+    #[command(after_help = "Example:\n  hookmill plugin dev invoice\n\n\
+        The last event that a webhook with this plugin matched is worked out before and after; nothing is sent.\n\
+        Without a server, it builds and tests only. Ctrl-C ends it.")]
+    Dev {
+        /// The project
+        #[arg(default_value = ".", value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Upload a component; from the next event on, it runs
     #[command(after_help = "Example:\n  hookmill plugin push my-plugin.wasm --name invoice")]
     Push {

@@ -8,7 +8,7 @@ use hookmill::core::limits::BODY_BYTES_MAX;
 use hookmill::plugin::{Inspection, PluginLimits, inspect};
 use serde_json::{Value, json};
 
-use super::{plugin_bench, plugin_build, plugin_host, plugin_inspect, plugin_run, plugin_test};
+use super::{plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_run, plugin_test};
 use crate::api::Client;
 use crate::args::{Connection, Plugin};
 use crate::commands::{name_of, read};
@@ -27,6 +27,7 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
         Plugin::Test { path, update, filter } => plugin_test::run(&path, update, filter.as_deref(), output),
         Plugin::Inspect { path, wit } => plugin_inspect::run(&path, wit, output),
         Plugin::Bench { path, event, calls } => plugin_bench::run(&path, event.as_deref(), calls, output),
+        Plugin::Dev { dir } => plugin_dev::run(&dir, &connection.client()?, output).await,
         Plugin::Push { file, name, stage } => push(&connection.client()?, &file, name, stage, output).await,
         Plugin::List => list(&connection.client()?, output).await,
         Plugin::Activate { name, digest } => activate(&connection.client()?, &name, &digest, output).await,

@@ -3,6 +3,8 @@
 mod tell;
 mod update;
 
+pub(super) use self::tell::{as_json, outcome as print};
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -71,6 +73,14 @@ pub(crate) fn run(path: &Path, update: bool, filter: Option<&str>, output: &Outp
     };
     tell::summary(&outcomes, &version, output);
     Ok(if outcomes.iter().all(Outcome::is_good) { ExitCode::SUCCESS } else { PLUGIN.into() })
+}
+
+/// Runs a plugin on fixtures.
+pub(super) fn run_all<'a>(
+    plugin: &Plugin,
+    fixtures: impl Iterator<Item = &'a Fixture>,
+) -> anyhow::Result<Vec<Outcome>> {
+    fixtures.map(|fixture| run_one(plugin, fixture)).collect()
 }
 
 fn load_plain(plain: &[u8], file: &Path, output: &Output) -> anyhow::Result<Plugin> {

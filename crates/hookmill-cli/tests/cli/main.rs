@@ -6,6 +6,7 @@ mod author;
 mod costs;
 mod crash;
 mod demo;
+mod dev;
 mod fixtures;
 mod inspect;
 mod languages;

@@ -11,12 +11,14 @@ use crate::support::{Ended, command, component, ended};
 /// A project in a folder of its own.
 pub(crate) struct Project {
     dir: TempDir,
+    /// Where files are written before they are put in place, so that nobody sees half of one.
+    unfinished: TempDir,
 }
 
 impl Project {
     /// Makes a project of this name that is built into `file`.
     pub(crate) fn new(name: &str, file: &str) -> Self {
-        let project = Self { dir: TempDir::new().expect("a folder") };
+        let project = Self { dir: TempDir::new().expect("a folder"), unfinished: TempDir::new().expect("a folder") };
         project.write("plugin.toml", &format!("name = \"{name}\"\nversion = \"0.1.0\"\n"));
         project.build_into(file);
         project
@@ -37,7 +39,8 @@ impl Project {
     pub(crate) fn write(&self, file: &str, text: &str) {
         let path = self.path(file);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        std::fs::write(path, text).expect("written");
+        let unfinished = self.unfinished.path().join("file");
+        std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path)).expect("written");
     }
 
     pub(crate) fn read(&self, file: &str) -> String {

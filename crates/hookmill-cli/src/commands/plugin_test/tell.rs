@@ -70,7 +70,8 @@ pub(super) fn summary(outcomes: &[Outcome], version: &Digest, output: &Output) {
     output.line(format!("{passed} passed{updated}, {failed} failed"));
 }
 
-fn as_json(outcome: &Outcome) -> Value {
+/// Returns all of an outcome.
+pub(in crate::commands) fn as_json(outcome: &Outcome) -> Value {
     let report = &outcome.report.report;
     let differences: Vec<Value> = outcome
         .report
