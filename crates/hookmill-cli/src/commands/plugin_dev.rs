@@ -99,7 +99,7 @@ async fn test(dir: &Path, steps: &Steps<'_>) -> Option<()> {
     match (outcomes.len(), failed.len()) {
         (0, _) => step.skip("there are no fixtures; `hookmill plugin test --help` shows one"),
         (1, 0) => step.done("the fixture is met"),
-        (all, 0) => step.done(&format!("all {all} fixtures are met")),
+        (all, 0) => step.done(&format!("{all} fixtures are met")),
         (all, failures) => {
             step.broken(&format!("{failures} of {all} fixtures are not met"), &failed);
             return None;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::project::Project;
-use crate::support::{document, run};
+use crate::support::{Running, document, run};
 
 fn quotation() -> Value {
     let text = std::fs::read_to_string(document("quotation-on-update.json")).expect("a document");
@@ -141,4 +141,25 @@ fn what_is_no_fixture_is_named_file_by_file() {
     assert!(refused.err.contains("[no_fixtures]") && refused.err.contains("fixtures can't be read"), "{refused:#?}");
     project.write("fixtures/one.json", &note(None).to_string());
     assert!(project.run(&["plugin", "build"]).ok().contains("1 fixture,"));
+}
+
+#[test]
+fn a_fixture_is_an_event_wherever_one_is_read() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (server, receiver) = (Running::server(data.path()), Running::receiver(&[]));
+    let project = Project::new("slack", "rust_slack_message.wasm");
+    project.fixture("one", &note(None));
+    let webhook = json!({"doctype": "Note", "doc_event": "on_update", "request_url": receiver.url});
+    project.write("notes.json", &webhook.to_string());
+    let path = |file: &str| project.path(file).to_str().expect("UTF-8").to_owned();
+    server.call(["webhook", "apply", &path("notes.json")]).ok();
+    let preview = server.call(["--json", "webhook", "preview", "notes", "--event", &path("tests/one.json")]).json();
+    assert_eq!(preview["request"]["body"], r#"{"name":"N-1","title":"A note"}"#);
+    server.call(["event", "send", &path("tests/one.json")]).ok();
+    assert_eq!(receiver.received()["json"]["title"], "A note");
+    let settings = ["--settings", r##"{"channel": "#news"}"##];
+    let ran = ["--json", "plugin", "run", "slack.wasm", "--event", "tests/one.json"];
+    project.run(&["plugin", "build"]).ok();
+    let told = project.run(&[&ran[..], &settings[..]].concat()).json();
+    assert!(told["request"]["body"].as_str().expect("a body").starts_with(r##"{"channel":"#news""##), "{told}");
 }
