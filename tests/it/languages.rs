@@ -177,8 +177,12 @@ fn an_error_in_python_reaches_the_author() {
     throws(
         "python_misbehaving",
         "KeyError: 'nothing'",
-        &["plugin.py\", line 35, in look_up", "return doc[\"nothing\"]"],
+        &["plugin.py\", line 40, in look_up", "return doc[\"nothing\"]"],
     );
+    let chained = run("python_misbehaving", &document("note-on-update"), r#"{"do":"raise"}"#);
+    let message = &fault(&chained).message;
+    assert!(message.starts_with("uncaught_error: ValueError: not this one"), "{message}");
+    assert!(message.contains("direct cause") && message.contains("KeyError: 'nothing'"), "{message}");
     let exited = run("python_misbehaving", &document("note-on-update"), r#"{"do":"exit"}"#);
     assert!(fault(&exited).message.starts_with("uncaught_error: SystemExit: 3"), "{exited:?}");
     for (what, start) in [

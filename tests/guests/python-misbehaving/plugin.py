@@ -13,6 +13,11 @@ def transform(event, draft, settings):
             return look_up(event.doc)
         case "exit":
             sys.exit(3)
+        case "raise":
+            try:
+                look_up({})
+            except KeyError as error:
+                raise ValueError("not this one") from error
         case "clock":
             return draft.text(str(time.time()))
         case "open":
