@@ -4,5 +4,6 @@ mod access;
 mod client;
 mod deliveries;
 mod events;
+mod fixtures;
 mod plugins;
 mod webhooks;

@@ -177,10 +177,22 @@ fn an_error_in_python_reaches_the_author() {
     throws(
         "python_misbehaving",
         "KeyError: 'nothing'",
-        &["plugin.py\", line 26, in look_up", "return doc[\"nothing\"]"],
+        &["plugin.py\", line 40, in look_up", "return doc[\"nothing\"]"],
     );
+    let chained = run("python_misbehaving", &document("note-on-update"), r#"{"do":"raise"}"#);
+    let message = &fault(&chained).message;
+    assert!(message.starts_with("uncaught_error: ValueError: not this one"), "{message}");
+    assert!(message.contains("direct cause") && message.contains("KeyError: 'nothing'"), "{message}");
     let exited = run("python_misbehaving", &document("note-on-update"), r#"{"do":"exit"}"#);
     assert!(fault(&exited).message.starts_with("uncaught_error: SystemExit: 3"), "{exited:?}");
+    for (what, start) in [
+        ("clock", "not_granted: a plugin has no clock"),
+        ("open", "not_granted: a plugin has no files"),
+        ("import", "uncaught_error: ImportError: uuid is imported while the plugin runs"),
+    ] {
+        let denied = run("python_misbehaving", &document("note-on-update"), &format!(r#"{{"do":"{what}"}}"#));
+        assert!(fault(&denied).message.starts_with(start), "{denied:?}");
+    }
 }
 
 #[test]

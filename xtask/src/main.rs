@@ -1,4 +1,4 @@
-//! Every chore of the workspace, as `cargo xtask <chore>`. It needs no shell and nothing beside rustup and a C compiler.
+//! Every chore of the workspace, as `cargo xtask <chore>`. It needs no shell, and installs what it can itself.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "telling what happens is what a chore does here")]
 
 use std::ffi::OsString;

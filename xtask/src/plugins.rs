@@ -54,8 +54,9 @@ pub(crate) fn build_with(workspace: &Workspace, hookmill: &Path) -> Result<()> {
 fn build_foreign(workspace: &Workspace, hookmill: &Path, project: &Path, folder: &Path) -> Result<()> {
     let name = file_name(project)?;
     // What goes into the component: the project, the SDKs, the contract, and what puts them together.
-    let builder = workspace.root.join("crates/hookmill-cli/src/commands/plugin_build");
-    let inputs = [project, &workspace.root.join("sdk"), &workspace.root.join("wit"), &builder];
+    let commands = workspace.root.join("crates/hookmill-cli/src/commands");
+    let (builder, encoder) = (commands.join("plugin_project.rs"), commands.join("plugin_build"));
+    let inputs = [project, &workspace.root.join("sdk"), &workspace.root.join("wit"), &builder, &encoder];
     let stamp = Stamp::of(&inputs, workspace.tools().join(format!("{name}.stamp")))?;
     if stamp.holds() && folder.join(&name).is_file() {
         println!("{name} is up to date");

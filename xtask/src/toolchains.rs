@@ -105,7 +105,8 @@ impl Stamp {
 
 fn hash(path: &Path, hasher: &mut DefaultHasher) -> std::io::Result<()> {
     if !path.is_dir() {
-        return Ok(fs::read(path)?.hash(hasher));
+        fs::read(path)?.hash(hasher);
+        return Ok(());
     }
     // A link leads to an SDK or the contract, which are inputs of their own.
     if path.is_symlink() {

@@ -107,6 +107,11 @@ impl Client {
         self.json(self.request(Method::GET, &format!("{path}{query}"))).await
     }
 
+    /// Returns an answer as the server wrote it, every number in its spelling.
+    pub(crate) async fn get_text(&self, path: &str) -> Result<String, Failure> {
+        self.send(self.request(Method::GET, path)).await?.text().await.map_err(broken_off)
+    }
+
     pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Result<Value, Failure> {
         self.json(self.request(Method::POST, path).header("content-type", content_type).body(body.into())).await
     }

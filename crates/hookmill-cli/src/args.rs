@@ -69,10 +69,10 @@ pub(crate) enum Command {
         after_help = "Example:\n  hookmill webhook apply invoice.json && hookmill webhook preview invoice --event quotation.json"
     )]
     Webhook(Webhook),
-    /// Make, build, try and upload plugins
+    /// Make, build, test, measure and upload plugins
     #[command(
         subcommand,
-        after_help = "Example:\n  hookmill plugin new invoice && hookmill plugin build invoice && hookmill plugin push invoice/invoice.wasm"
+        after_help = "Example:\n  hookmill plugin new invoice && hookmill plugin test invoice && hookmill plugin push invoice/invoice.wasm"
     )]
     Plugin(Plugin),
     /// Look at deliveries and send them again
@@ -219,7 +219,7 @@ pub(crate) enum Webhook {
     Preview {
         /// Its name
         name: String,
-        /// The event, or - for standard input
+        /// The event, or a fixture with one; - for standard input
         #[arg(long, value_name = "FILE")]
         event: PathBuf,
     },

@@ -9,13 +9,21 @@ pub(crate) mod serve;
 pub(crate) mod tail;
 pub(crate) mod webhook;
 
+mod plugin_bench;
 mod plugin_build;
+mod plugin_dev;
+mod plugin_host;
+mod plugin_inspect;
+mod plugin_project;
 mod plugin_run;
+mod plugin_test;
 
 use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use hookmill::core::json::Fields;
+use serde_json::value::RawValue;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit_code::{Failure, USAGE};
@@ -28,6 +36,12 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
         return Ok(bytes);
     }
     std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))
+}
+
+/// Returns the event in a text that is a fixture; any other text as it is.
+fn event_in(text: &str) -> &str {
+    let event = Fields::parse(text).ok().filter(|fields| fields.get("doctype").is_none());
+    event.and_then(|fields| fields.get("event").map(RawValue::get)).unwrap_or(text)
 }
 
 /// Finds the name of what a file holds: the one that is given, else the one that the file gives, else the file's stem.

@@ -4,6 +4,7 @@ mod allocator;
 mod api;
 mod args;
 mod commands;
+mod diff;
 mod exit_code;
 mod output;
 mod receiver;
@@ -70,7 +71,10 @@ fn columns() -> Option<usize> {
 
 /// Runs a command; one that would go on for ever ends when nobody reads what it prints.
 async fn run_for_reader(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
-    let for_its_reader = matches!(args.command, Command::Tail(_) | Command::Receiver(_) | Command::Demo(_));
+    let for_its_reader = matches!(
+        args.command,
+        Command::Tail(_) | Command::Receiver(_) | Command::Demo(_) | Command::Plugin(args::Plugin::Dev { .. })
+    );
     tokio::select! {
         ended = run(args, output) => ended,
         () = output.closed(), if for_its_reader => Ok(ExitCode::SUCCESS),

@@ -75,9 +75,9 @@ impl Span {
             Self::Plain(_) => None,
             Self::Bold(_) => Some(1),
             Self::State(word) => Some(match word.as_str() {
-                "delivered" => 32,
+                "delivered" | "✓" => 32,
                 "pending" | "retry" => 33,
-                "parked" | "dead" => 31,
+                "parked" | "dead" | "✗" => 31,
                 _ => 90,
             }),
         }
@@ -228,4 +228,17 @@ pub(crate) fn pretty(value: &impl Serialize) -> String {
 /// Writes a number of bytes as people read it.
 pub(crate) fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
+}
+
+/// Writes a number with a space between thousands.
+pub(crate) fn group(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
 }

@@ -42,17 +42,18 @@ const RUST: Project = Project {
     own: templates!(
         ".gitignore" = "rust/gitignore.in",
         "Cargo.toml" = "rust/Cargo.toml.in",
-        "plugin.toml" = "rust/plugin.toml.in",
+        "plugin.toml" = "shared/plugin.toml.in",
         "README.md" = "rust/README.md.in",
         "src/lib.rs" = "rust/lib.rs.in",
-        "tests/quotation.json" = "rust/quotation.json",
+        "tests/draft.json" = "shared/draft.json",
+        "tests/quotation.json" = "shared/quotation.json",
         "hookmill-sdk/Cargo.toml" = "rust/sdk-Cargo.toml.in",
     ),
     shared: &[],
     sdk_folder: "hookmill-sdk/src",
     sdk: files!(
-        "crates/hookmill-sdk/src": "bindings.rs", "call.rs", "decision.rs", "event.rs", "failure.rs", "guest.rs",
-        "json.rs", "lib.rs", "log.rs", "request.rs", "testing.rs",
+        "crates/hookmill-sdk/src": "bindings.rs", "call.rs", "decision.rs", "describe.rs", "event.rs", "failure.rs", "guest.rs",
+        "json.rs", "lib.rs", "log.rs", "request.rs", "response.rs", "testing.rs",
     ),
     wit: "hookmill-sdk/wit",
 };
@@ -60,11 +61,12 @@ const RUST: Project = Project {
 const JAVASCRIPT: Project = Project {
     own: templates!(
         "package.json" = "javascript/package.json.in",
-        "plugin.toml" = "rust/plugin.toml.in",
+        "plugin.toml" = "shared/plugin-test.toml.in",
         "README.md" = "javascript/README.md.in",
         "src/plugin.js" = "javascript/plugin.js.in",
         "test/plugin.test.js" = "javascript/plugin.test.js.in",
-        "test/quotation.json" = "rust/quotation.json",
+        "test/draft.json" = "shared/draft.json",
+        "test/quotation.json" = "shared/quotation.json",
     ),
     shared: files!("plugins/javascript-quotation-invoice": ".gitignore"),
     sdk_folder: "hookmill-sdk",
@@ -75,11 +77,12 @@ const JAVASCRIPT: Project = Project {
 const TYPESCRIPT: Project = Project {
     own: templates!(
         "package.json" = "typescript/package.json.in",
-        "plugin.toml" = "rust/plugin.toml.in",
+        "plugin.toml" = "shared/plugin-test.toml.in",
         "README.md" = "javascript/README.md.in",
         "src/plugin.ts" = "typescript/plugin.ts.in",
         "test/plugin.test.ts" = "typescript/plugin.test.ts.in",
-        "test/quotation.json" = "rust/quotation.json",
+        "test/draft.json" = "shared/draft.json",
+        "test/quotation.json" = "shared/quotation.json",
     ),
     shared: files!("plugins/typescript-quotation-invoice": ".gitignore", "tsconfig.json"),
     ..JAVASCRIPT
@@ -92,13 +95,14 @@ const JAVASCRIPT_SDK: Files = files!(
 
 const PYTHON: Project = Project {
     own: templates!(
-        "plugin.toml" = "rust/plugin.toml.in",
+        "plugin.toml" = "shared/plugin.toml.in",
         "README.md" = "python/README.md.in",
         "pyproject.toml" = "python/pyproject.toml.in",
         "plugin.py" = "python/plugin.py.in",
         "tests/__init__.py" = "python/init.py.in",
         "tests/test_plugin.py" = "python/test_plugin.py.in",
-        "tests/quotation.json" = "rust/quotation.json",
+        "tests/draft.json" = "shared/draft.json",
+        "tests/quotation.json" = "shared/quotation.json",
     ),
     shared: files!("plugins/python-quotation-invoice": ".gitignore", "requirements.txt"),
     sdk_folder: "hookmill_sdk",
@@ -111,11 +115,12 @@ const PYTHON: Project = Project {
 
 const C: Project = Project {
     own: templates!(
-        "plugin.toml" = "rust/plugin.toml.in",
+        "plugin.toml" = "shared/plugin-test.toml.in",
         "README.md" = "c/README.md.in",
         "src/plugin.c" = "c/plugin.c.in",
         "test/plugin.c" = "c/test.c.in",
-        "test/quotation.json" = "rust/quotation.json",
+        "test/draft.json" = "shared/draft.json",
+        "test/quotation.json" = "shared/quotation.json",
     ),
     shared: files!("plugins/c-quotation-invoice": ".gitignore", "Makefile", "requirements.txt"),
     sdk_folder: "hookmill",

@@ -135,12 +135,19 @@ impl Plugin {
         self.shared.engine_hash
     }
 
+    /// Returns the bytes of native code and data that it was compiled into.
+    pub fn native_bytes(&self) -> usize {
+        let image = self.shared.pre.component().image_range();
+        image.end.addr().saturating_sub(image.start.addr())
+    }
+
     pub(crate) fn exports(&self) -> &Exports {
         &self.shared.exports
     }
 
-    /// Starts an instance and holds its exports against the contract's types.
-    pub(crate) fn check_start(&self, at: Timestamp, seed: &DeliveryId) -> Result<(), LoadProblem> {
+    /// Starts an instance, holds its exports against the contract's types, and drops it: a [`transform`](Self::transform)
+    /// without the call. Blocks as that does.
+    pub fn check_start(&self, at: Timestamp, seed: &DeliveryId) -> Result<(), LoadProblem> {
         let mut store = metered(self.shared.pre.engine(), Guest::new(self.limits(), at, seed));
         let instance = arm(store.as_context_mut(), self.limits())
             .and_then(|()| self.shared.pre.instantiate(&mut store))

@@ -5,15 +5,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hookmill_core::webhook::Grant;
-use hookmill_core::{
-    DeliveryId, Event, EventEnvelope, EventId, Explain, Fault, JsonText, Request, TenantId, WebhookName,
-};
+use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, Explain, JsonText, Request, TenantId, WebhookName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use wasm_encoder::{CustomSection, Encode as _, Section as _};
+use wasm_encoder::{Component, CustomSection, Encode as _, RawSection, Section as _};
+use wasmparser::{Parser, Payload};
 
 use crate::call::Plugin;
-use crate::transform::{Decision, Grants, Transform, TransformReport};
+use crate::difference::Difference;
+use crate::expect::Expect;
+use crate::transform::{Grants, Transform, TransformReport};
 
 /// The name of the custom section that holds a component's fixtures: a JSON array.
 pub(crate) const FIXTURES_SECTION: &str = "hookmill:tests";
@@ -65,54 +66,47 @@ pub struct Draft {
     pub body: Option<JsonText>,
 }
 
-/// What is to come of a fixture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[allow(clippy::exhaustive_enums, reason = "a transform ends in no fourth way")]
-pub enum Expect {
-    /// This request; what is left out is not compared.
-    Send(ExpectedRequest),
-    /// To be skipped for this reason.
-    Skip(String),
-    /// To fail with this code, as attempts show it.
-    Fail(String),
-}
-
-/// A request that is expected.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExpectedRequest {
-    /// The method.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// The URL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Headers that must be there with these values; others may be too.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// The JSON body, key for key and digit for digit; white space does not count.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<JsonText>,
-    /// The body as text, byte for byte.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-}
-
 /// How a fixture went.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FixtureReport {
-    /// Where the outcome differs from what was expected, a sentence each; empty if the fixture is met.
-    pub differences: Vec<String>,
+    /// Where the outcome differs from what was expected; empty if the fixture is met.
+    pub differences: Vec<Difference>,
     /// The run.
     pub report: TransformReport,
 }
 
+/// A fixture made ready to be run, as often as you like.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PreparedFixture {
+    /// Its event.
+    pub event: Event,
+    draft: Request,
+    draft_has_body: bool,
+    settings: JsonText,
+    delivery: DeliveryId,
+    grants: Grants,
+}
+
 /// A fixture that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct FixtureError(String);
+#[error("{attempted}: {cause}")]
+pub struct FixtureError {
+    attempted: String,
+    cause: String,
+}
+
+impl FixtureError {
+    fn new(attempted: impl Into<String>, cause: impl ToString) -> Self {
+        Self { attempted: attempted.into(), cause: cause.to_string() }
+    }
+
+    /// Returns what is wrong, without saying with which fixture.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+}
 
 impl Explain for FixtureError {
     fn code(&self) -> &'static str {
@@ -147,7 +141,7 @@ impl Draft {
 impl Fixture {
     /// Parses a fixture's JSON; `name` is what it goes by.
     pub fn parse(name: &str, json: &[u8]) -> Result<Self, FixtureError> {
-        let fault = |cause: String| FixtureError(format!("the fixture {name:?} can't be read: {cause}"));
+        let fault = |cause: String| FixtureError::new(format!("the fixture {name:?} can't be read"), cause);
         let fixture: Self = serde_json::from_slice(json).map_err(|error| fault(error.to_string()))?;
         let fixture = Self { name: name.to_owned(), ..fixture };
         fixture.check().map_err(fault)?;
@@ -158,22 +152,23 @@ impl Fixture {
         if !self.settings.is_object() {
             return Err("`settings` must be a JSON object".into());
         }
-        self.read_event().map(drop)
+        self.read_event(Timestamp::UNIX_EPOCH).map(drop)
     }
 
-    fn read_event(&self) -> Result<Event, String> {
+    fn read_event(&self, now: Timestamp) -> Result<Event, String> {
         EventEnvelope::parse(self.event.as_str().as_bytes())
             .and_then(|envelope| {
                 let id = || EventId::new("fixture").expect("a valid id");
-                envelope.into_event(&TenantId::default_tenant(), Timestamp::UNIX_EPOCH, id)
+                envelope.into_event(&TenantId::default_tenant(), now, id)
             })
             .map_err(|error| format!("`event`: {error}"))
     }
 
     /// Returns `component` with `fixtures` embedded.
     pub fn embed(fixtures: &[Self], component: &[u8]) -> Result<Vec<u8>, FixtureError> {
-        let json = serde_json::to_vec(fixtures).map_err(|error| FixtureError(error.to_string()))?;
-        read_section(&json).map_err(FixtureError)?;
+        let fault = |cause: String| FixtureError::new("the fixtures can't be embedded", cause);
+        let json = serde_json::to_vec(fixtures).map_err(|error| fault(error.to_string()))?;
+        read_section(&json).map_err(fault)?;
         let section = CustomSection { name: Cow::Borrowed(FIXTURES_SECTION), data: Cow::Borrowed(&json) };
         let mut bytes = component.to_vec();
         bytes.push(section.id());
@@ -181,26 +176,65 @@ impl Fixture {
         Ok(bytes)
     }
 
+    /// Returns `component` without the fixtures that it brings along, so that one that does not meet them can be run.
+    pub fn strip(component: &[u8]) -> Result<Vec<u8>, FixtureError> {
+        let fault = |cause: &dyn std::fmt::Display| FixtureError::new("the component can't be read", cause);
+        let mut kept = Component::new();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(component) {
+            let payload = payload.map_err(|error| fault(&error))?;
+            match &payload {
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::CustomSection(section) if depth == 1 && section.name() == FIXTURES_SECTION => {}
+                other if depth == 1 => {
+                    if let Some((id, range)) = other.as_section() {
+                        let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+                        let data = range.and_then(|(start, end)| component.get(start..end));
+                        kept.section(&RawSection { id, data: data.ok_or_else(|| fault(&"a section ends behind it"))? });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(kept.finish())
+    }
+
+    /// Makes the fixture ready; an event that does not say when it happened does so at `now`.
+    pub fn prepare(&self, now: Timestamp) -> Result<PreparedFixture, FixtureError> {
+        let event = self
+            .read_event(now)
+            .map_err(|cause| FixtureError::new(format!("the fixture {:?} can't be run", self.name), cause))?;
+        let webhook = WebhookName::new("fixture").expect("a valid name");
+        Ok(PreparedFixture {
+            draft: self.draft.request(),
+            draft_has_body: self.draft.body.is_some(),
+            settings: self.settings.clone(),
+            delivery: DeliveryId::of(&event.tenant, &event.id, &webhook),
+            grants: Grants { url: self.grants.contains(&Grant::Url), method: self.grants.contains(&Grant::Method) },
+            event,
+        })
+    }
+
     /// Runs `plugin` on the fixture and compares. Blocks as [`Plugin::transform`] does.
     pub fn run(&self, plugin: &Plugin) -> Result<FixtureReport, FixtureError> {
-        let fault = |cause: String| FixtureError(format!("the fixture {:?} can't be run: {cause}", self.name));
-        let event = self.read_event().map_err(fault)?;
-        let draft = self.draft.request();
-        let webhook = WebhookName::new("fixture").expect("a valid name");
-        let delivery = DeliveryId::of(&event.tenant, &event.id, &webhook);
-        let report = plugin.transform(&Transform {
-            event: &event,
-            draft: &draft,
-            draft_has_body: self.draft.body.is_some(),
-            settings: &self.settings,
-            delivery: &delivery,
-            grants: Grants { url: self.grants.contains(&Grant::Url), method: self.grants.contains(&Grant::Method) },
-        });
-        let differences = match &self.expect {
-            Some(expect) => expect.differences(&report.result),
-            None => report.result.as_ref().err().map(failed).into_iter().collect(),
-        };
+        let report = plugin.transform(&self.prepare(Timestamp::UNIX_EPOCH)?.transform());
+        let differences = Expect::differences(self.expect.as_ref(), &report.result);
         Ok(FixtureReport { differences, report })
+    }
+}
+
+impl PreparedFixture {
+    /// Returns what the plugin is handed.
+    pub fn transform(&self) -> Transform<'_> {
+        Transform {
+            event: &self.event,
+            draft: &self.draft,
+            draft_has_body: self.draft_has_body,
+            settings: &self.settings,
+            delivery: &self.delivery,
+            grants: self.grants,
+        }
     }
 }
 
@@ -221,80 +255,4 @@ pub(crate) fn read_section(json: &[u8]) -> Result<Vec<Fixture>, String> {
         fixture.check().map_err(|cause| format!("the fixture {:?} can't be read: {cause}", fixture.name))?;
     }
     Ok(fixtures)
-}
-
-fn failed(fault: &Fault) -> String {
-    format!("the plugin failed with {}: {}", fault.code, fault.message)
-}
-
-impl Expect {
-    /// Returns what would be expected if this result were right: what a fixture is updated to.
-    pub fn of(result: &Result<Decision, Fault>) -> Self {
-        match result {
-            Ok(Decision::Send(request)) => Self::Send(ExpectedRequest::of(request)),
-            Ok(Decision::Skip(reason)) => Self::Skip(reason.clone()),
-            Err(fault) => Self::Fail(fault.code.clone()),
-        }
-    }
-
-    fn differences(&self, result: &Result<Decision, Fault>) -> Vec<String> {
-        match (self, result) {
-            (Self::Send(expected), Ok(Decision::Send(request))) => expected.differences(request),
-            (Self::Skip(expected), Ok(Decision::Skip(reason))) if expected == reason => vec![],
-            (Self::Fail(expected), Err(fault)) if *expected == fault.code => vec![],
-            (expected, result) => {
-                let outcome = match result {
-                    Ok(Decision::Send(_)) => "it sent a request".into(),
-                    Ok(Decision::Skip(reason)) => format!("it skipped the event: {reason}"),
-                    Err(fault) => failed(fault),
-                };
-                let wanted = match expected {
-                    Self::Send(_) => "a request was expected".into(),
-                    Self::Skip(reason) => format!("a skip was expected: {reason}"),
-                    Self::Fail(code) => format!("a failure with {code} was expected"),
-                };
-                vec![format!("{wanted}, but {outcome}")]
-            }
-        }
-    }
-}
-
-impl ExpectedRequest {
-    fn of(request: &Request) -> Self {
-        let text = String::from_utf8_lossy(&request.body);
-        let body = JsonText::parse(&text).ok();
-        let text = (body.is_none() && !text.is_empty()).then(|| text.into_owned());
-        let headers = request.headers.iter().cloned().collect();
-        Self { method: None, url: None, headers, body, text }
-    }
-
-    fn differences(&self, request: &Request) -> Vec<String> {
-        let mut found = vec![];
-        let mut compare = |what: &str, expected: &str, actual: &str| {
-            if expected != actual {
-                found.push(format!("{what} is {actual:?}, and {expected:?} was expected"));
-            }
-        };
-        if let Some(method) = &self.method {
-            compare("the method", method, &request.method);
-        }
-        if let Some(url) = &self.url {
-            compare("the URL", url, &request.url);
-        }
-        for (name, expected) in &self.headers {
-            let actual = request.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-            compare(&format!("the header {name}"), expected, actual.map_or("", |(_, value)| value));
-        }
-        let text = String::from_utf8_lossy(&request.body);
-        if let Some(expected) = &self.body {
-            match JsonText::parse(&text) {
-                Ok(actual) => compare("the body", &expected.compact(), &actual.compact()),
-                Err(_) => compare("the body", &expected.compact(), &text),
-            }
-        }
-        if let Some(expected) = &self.text {
-            compare("the body", expected, &text);
-        }
-        found
-    }
 }

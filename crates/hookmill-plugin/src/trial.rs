@@ -59,7 +59,8 @@ fn meets(plugin: &Plugin, fixture: &Fixture) -> Result<(), LoadProblem> {
     let run = || fixture.run(plugin).map_err(|error| LoadProblem::BadFixtures { cause: error.to_string() });
     let first = run()?;
     if !first.differences.is_empty() {
-        return Err(LoadProblem::FixtureNotMet { name: fixture.name.clone(), differences: first.differences });
+        let differences = first.differences.iter().map(ToString::to_string).collect();
+        return Err(LoadProblem::FixtureNotMet { name: fixture.name.clone(), differences });
     }
     for _ in 0..2 {
         if run()? != first {

@@ -1,8 +1,10 @@
 """The way between the contract's types and the SDK's, inside a component."""
 
+import builtins
 import linecache
 import os.path
 import sys
+import time
 from typing import Any
 
 from componentize_py_types import Err
@@ -32,6 +34,7 @@ def exported(function: Any) -> type:
 
     class Transform(exports.Transform):
         def transform(self, event: wit.Event, draft: wit.Request, settings: str) -> wit.Decision:
+            _seal()
             try:
                 answer = run(function, _event(event), _draft(draft), settings)
             except PluginError as error:
@@ -52,6 +55,32 @@ def _keep_sources(folder: str) -> None:
             linecache.getlines(file)
     linecache.checkcache = lambda filename=None: None
     linecache.updatecache = lambda filename, module_globals=None: []
+
+
+class _NoImports:
+    """Stands for the finder of modules in files, which a component does not have when it runs."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        raise ImportError(f"{name} is imported while the plugin runs; import it at the top of the file", name=name)
+
+
+def _denied(what: str) -> Any:
+    def denied(*_: Any, **__: Any) -> Any:
+        raise PluginError("not_granted", what)
+
+    return denied
+
+
+def _seal() -> None:
+    """Puts words where the first call would end in a trap that says nothing. While the component is built, all is there."""
+    if _NoImports in sys.meta_path:
+        return
+    sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") != "PathFinder"]
+    sys.meta_path.append(_NoImports)
+    builtins.open = _denied("a plugin has no files; read what it needs at the top of its module")
+    for clock in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"):
+        setattr(time, clock, _denied("a plugin has no clock; take the time from event.occurred_at"))
 
 
 def _event(event: wit.Event) -> Event:

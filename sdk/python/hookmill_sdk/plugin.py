@@ -47,7 +47,20 @@ def run(function: Any, event: Event, draft: Request, settings: str) -> Request |
     except BaseException as error:
         # The first frame is this one, which tells nobody anything.
         frames = error.__traceback__.tb_next if error.__traceback__ else None
-        stack = "".join(traceback.format_exception(type(error), error, frames)).strip()
+        stack = _stack(error, frames)
         log.error(stack)
         words = "".join(traceback.format_exception_only(error)).strip()
         raise PluginError("uncaught_error", f"{words}\n{stack}") from None
+
+
+def _stack(error: BaseException, frames: Any) -> str:
+    """Writes a traceback without marks under the lines: for those, Python parses the line and opens files."""
+    whole = traceback.TracebackException(type(error), error, frames)
+    reports: list[Any] = [whole]
+    while reports:
+        report = reports.pop()
+        plain = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in report.stack]
+        report.stack = traceback.StackSummary.from_list(plain)
+        others = (report.__cause__, report.__context__, *(getattr(report, "exceptions", None) or ()))
+        reports.extend(other for other in others if other is not None)
+    return "".join(whole.format()).strip()

@@ -1,6 +1,7 @@
 """Fails, skips and prints on demand."""
 
 import sys
+import time
 
 from hookmill_sdk import BadDocument, Skip, plugin
 
@@ -12,6 +13,19 @@ def transform(event, draft, settings):
             return look_up(event.doc)
         case "exit":
             sys.exit(3)
+        case "raise":
+            try:
+                look_up({})
+            except KeyError as error:
+                raise ValueError("not this one") from error
+        case "clock":
+            return draft.text(str(time.time()))
+        case "open":
+            return draft.text(open("plugin.py").read())
+        case "import":
+            import uuid
+
+            return draft.text(uuid.NAMESPACE_DNS.hex)
         case "fail":
             raise BadDocument("failed_on_demand", "failed on demand", "/items/0/qty")
         case "skip":

@@ -31,7 +31,7 @@ pub(crate) enum Plugin {
         #[arg(long, value_enum, default_value = "rust")]
         lang: Language,
     },
-    /// Build a plugin project into a component with its manifest in it
+    /// Build a plugin project into a component with its manifest and its fixtures in it
     #[command(after_help = "Example:\n  hookmill plugin build . --out my-plugin.wasm")]
     Build {
         /// The project
@@ -57,15 +57,72 @@ pub(crate) enum Plugin {
         /// The component
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// The event, or - for standard input
+        /// The event, or a fixture with one; - for standard input
         #[arg(long, value_name = "FILE")]
         event: PathBuf,
-        /// The webhook's settings for the plugin
-        #[arg(long, default_value = "{}", value_name = "JSON")]
-        settings: String,
-        /// The URL of the draft that the plugin is given
-        #[arg(long = "request-url", default_value = "https://example.com/", value_name = "URL")]
-        request_url: String,
+        /// The webhook's settings for the plugin [default: the fixture's, or {}]
+        #[arg(long, value_name = "JSON")]
+        settings: Option<String>,
+        /// The URL of the draft that the plugin is given [default: the fixture's, or https://example.com/]
+        #[arg(long = "request-url", value_name = "URL")]
+        request_url: Option<String>,
+    },
+    /// Build a project and hold it against the fixtures in its tests directory
+    #[command(
+        after_help = "Examples:\n  hookmill plugin test\n  hookmill plugin test . --filter draft\n  hookmill plugin test --update\n\n\
+        A fixture, tests/quotation.json:\n  \
+        {\"event\": {\"doctype\": \"Quotation\", \"doc_event\": \"on_update\", \"doc\": {\"name\": \"QTN-1\"}},\n   \
+        \"settings\": {},\n   \"expect\": {\"send\": {\"headers\": {\"x-site\": \"a\"}, \"body\": {\"id\": \"QTN-1\"}}}}\n\
+        Instead of `send`, it expects {\"skip\": \"REASON\"} or {\"fail\": \"CODE\"}; without `expect`, only that the plugin decides.\n\n\
+        Exit code 0: all are met, or now updated; 4: one is not."
+    )]
+    Test {
+        /// The project; or a component, to be held against the fixtures that it brings along
+        #[arg(default_value = ".", value_name = "DIR|FILE")]
+        path: PathBuf,
+        /// Write what came out as `expect` into each fixture that is not met or expects nothing yet
+        #[arg(long)]
+        update: bool,
+        /// Only the fixtures with this text in their names
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
+    },
+    /// Show what a component is made of: sections, imports, exports, manifest, fixtures, WIT, native size
+    #[command(
+        after_help = "Examples:\n  hookmill plugin inspect my-plugin.wasm\n  hookmill plugin inspect my-plugin.wasm --wit\n\n\
+        Exit code 0: it is a plugin; 4: it is a component, and why it is no plugin is shown."
+    )]
+    Inspect {
+        /// The component; or a project, which is built first
+        #[arg(default_value = ".", value_name = "FILE|DIR")]
+        path: PathBuf,
+        /// Print its imports and exports as WIT, and nothing else
+        #[arg(long)]
+        wit: bool,
+    },
+    /// Measure what a call costs: time, fuel, memory; and say what to do about it
+    #[command(
+        after_help = "Examples:\n  hookmill plugin bench\n  hookmill plugin bench my-plugin.wasm --event quotation.json --calls 5000"
+    )]
+    Bench {
+        /// The component; or a project, which is built first
+        #[arg(default_value = ".", value_name = "FILE|DIR")]
+        path: PathBuf,
+        /// The event, or a fixture with one; - for standard input [default: its first fixture]
+        #[arg(long, value_name = "FILE")]
+        event: Option<PathBuf>,
+        /// How often to call it, for at most 10 s
+        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+        calls: usize,
+    },
+    /// Watch a project: with every change build, test, push, replay the last event, and show what differs
+    #[command(after_help = "Example:\n  hookmill plugin dev invoice\n\n\
+        The last event that a webhook with this plugin matched is worked out before and after; nothing is sent.\n\
+        Without a server, it builds and tests only. Ctrl-C ends it.")]
+    Dev {
+        /// The project
+        #[arg(default_value = ".", value_name = "DIR")]
+        dir: PathBuf,
     },
     /// Upload a component; from the next event on, it runs
     #[command(after_help = "Example:\n  hookmill plugin push my-plugin.wasm --name invoice")]

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::plugin::refused;
 use super::serve::this_program_as_compiler;
-use super::{StopSignal, plugin_run};
+use super::{StopSignal, plugin_host};
 use crate::api::Client;
 use crate::args::{Demo, Receiver};
 use crate::exit_code::{FAILED, Failure, PLUGIN};
@@ -161,7 +161,7 @@ impl<'a> Stage<'a> {
         let target = self.plugins_dir.join("demo.wasm");
         self.say(&format!("plugin    {} → {}", file.display(), target.display()));
         // A file that can't be a plugin leaves its reason in the log only; here it ends the demo.
-        plugin_run::load(&wasm)?.map_err(|error| refused(file, &error))?;
+        plugin_host::load(&wasm)?.map_err(|error| refused(file, &error))?;
         // A rename, so that a half-written file is never seen.
         let new = self.plugins_dir.join("demo.new");
         std::fs::write(&new, wasm)

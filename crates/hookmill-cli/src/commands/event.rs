@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::Client;
 use crate::args::{Event, EventSend};
-use crate::commands::read;
+use crate::commands::{event_in, read};
 use crate::exit_code::{FAILED, Failure, USAGE};
 use crate::output::{Output, field};
 
@@ -65,7 +65,7 @@ fn input<'a>(send: &EventSend, text: &'a str) -> Result<Input<'a>, Failure> {
         return Ok(Input::Many { place_name: "index", events: elements.into_iter().enumerate().map(place).collect() });
     }
     let fault = match serde_json::from_str::<&RawValue>(text) {
-        Ok(event) => return Ok(Input::One(event.get().to_owned())),
+        Ok(event) => return Ok(Input::One(event_in(event.get()).to_owned())),
         Err(fault) => fault,
     };
     if !text.trim().is_empty() && !is_ndjson(&send.file, text) {

@@ -8,7 +8,7 @@ use hookmill::core::limits::BODY_BYTES_MAX;
 use hookmill::plugin::{Inspection, PluginLimits, inspect};
 use serde_json::{Value, json};
 
-use super::{plugin_build, plugin_run};
+use super::{plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_run, plugin_test};
 use crate::api::Client;
 use crate::args::{Connection, Plugin};
 use crate::commands::{name_of, read};
@@ -22,8 +22,12 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
         Plugin::Build { dir, out } => plugin_build::run(&dir, out.as_deref(), output),
         Plugin::Check { file } => check(&file, output),
         Plugin::Run { file, event, settings, request_url } => {
-            plugin_run::run(&file, &event, &settings, &request_url, output)
+            plugin_run::run(&file, &event, settings.as_deref(), request_url, output)
         }
+        Plugin::Test { path, update, filter } => plugin_test::run(&path, update, filter.as_deref(), output),
+        Plugin::Inspect { path, wit } => plugin_inspect::run(&path, wit, output),
+        Plugin::Bench { path, event, calls } => plugin_bench::run(&path, event.as_deref(), calls, output),
+        Plugin::Dev { dir } => plugin_dev::run(&dir, &connection.client()?, output).await,
         Plugin::Push { file, name, stage } => push(&connection.client()?, &file, name, stage, output).await,
         Plugin::List => list(&connection.client()?, output).await,
         Plugin::Activate { name, digest } => activate(&connection.client()?, &name, &digest, output).await,
@@ -44,7 +48,7 @@ fn new(name: &str, lang: crate::args::Language, output: &Output) -> anyhow::Resu
     let written = templates::write_project(lang, &checked, Path::new(name))?;
     output.answer(&json!({"name": name, "files": written}), || {
         format!(
-            "{name}/ is made, with {} files; next:\n  cd {name}\n  {}\n  hookmill plugin build",
+            "{name}/ is made, with {} files; next:\n  cd {name}\n  {}\n  hookmill plugin test",
             written.len(),
             templates::test_command(lang)
         )
@@ -79,7 +83,7 @@ pub(crate) fn refused(file: &Path, error: &hookmill::plugin::LoadPluginError) ->
 fn check(file: &Path, output: &Output) -> anyhow::Result<ExitCode> {
     let (wasm, _) = read_component(file)?;
     let spinner = output.spinner("compiling".into());
-    let loaded = plugin_run::load(&wasm);
+    let loaded = plugin_host::load(&wasm);
     spinner.finish_and_clear();
     let plugin = loaded?.map_err(|error| refused(file, &error))?;
     let inspection = plugin.inspection();

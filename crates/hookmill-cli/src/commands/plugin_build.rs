@@ -1,4 +1,4 @@
-//! `hookmill plugin build`: the language's own tools, then the manifest put into the component.
+//! `hookmill plugin build`: the language's own tools, then manifest and fixtures put into the component.
 
 mod c;
 mod encode;
@@ -11,33 +11,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use hookmill::plugin::{Manifest, PluginLimits, inspect};
 use serde_json::json;
 
-use super::plugin::refused;
-use crate::exit_code::{Failure, PLUGIN, USAGE};
+use super::plugin_project::Project;
+use crate::exit_code::{Failure, USAGE};
 use crate::output::{Output, bytes};
 
 pub(crate) fn run(dir: &Path, out: Option<&Path>, output: &Output) -> anyhow::Result<ExitCode> {
-    let manifest_file = dir.join("plugin.toml");
-    let text = std::fs::read_to_string(&manifest_file).map_err(|error| {
-        Failure::new(USAGE, "not_a_project", format!("{} can't be read: {error}", manifest_file.display()))
-            .help("run it in a plugin project, or make one with `hookmill plugin new NAME`")
-    })?;
-    let manifest = Manifest::parse(&text).map_err(|error| Failure::explained(PLUGIN, &error))?;
-    let (built, component) = build(dir)?;
-    let component = Manifest::embed(&text, &component).map_err(|error| Failure::explained(PLUGIN, &error))?;
-    let inspection = inspect(&component, &PluginLimits::default()).map_err(|error| refused(&built, &error))?;
-    let file = out.map_or_else(|| dir.join(format!("{}.wasm", manifest.name)), Path::to_owned);
-    std::fs::write(&file, &component).with_context(|| format!("{} can't be written", file.display()))?;
-    output.answer(&json!({"file": file, "digest": inspection.digest, "bytes": component.len()}), || {
-        format!("{} is built: {}, version {}", file.display(), bytes(component.len() as u64), inspection.digest)
+    let project = Project::open(dir)?;
+    let fixtures = project.fixtures()?;
+    let built = project.build(&fixtures, out)?;
+    let (digest, size, count) = (built.inspection.digest, built.component.len(), fixtures.len());
+    output.answer(&json!({"file": built.file, "digest": digest, "bytes": size, "fixtures": count}), || {
+        let fixtures = if count == 1 { "1 fixture".into() } else { format!("{count} fixtures") };
+        format!("{} is built: {}, {fixtures}, version {digest}", built.file.display(), bytes(size as u64))
     });
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the tools of the project's language; returns what they made, and the component.
-fn build(dir: &Path) -> anyhow::Result<(PathBuf, Vec<u8>)> {
+pub(super) fn compile(dir: &Path) -> anyhow::Result<(PathBuf, Vec<u8>)> {
     let has = |file: &str| dir.join(file).is_file();
     let file = if has("Cargo.toml") {
         rust::build(dir)?

@@ -3,76 +3,48 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use hookmill::core::{DeliveryId, EventId, JsonText, Request, WebhookName};
-use hookmill::plugin::{
-    Compiler, Decision, Grants, LoadPluginError, Plugin, PluginHost, PluginHostConfig, PluginLimits, Transform,
-    TransformReport,
-};
-use hookmill::{EventEnvelope, SystemClock, TenantId};
+use hookmill::SystemClock;
+use hookmill::core::JsonText;
+use hookmill::core::ports::Clock as _;
+use hookmill::plugin::{Decision, PluginLimits, TransformReport};
 use serde_json::json;
 
-use super::plugin::{BODY_MAX, read_component, refused};
+use super::plugin::{BODY_MAX, refused};
+use super::plugin_host::{load, on_guest_thread};
+use super::plugin_project::{Subject, read_case};
 use super::webhook::print_request;
 use crate::commands::read;
-use crate::exit_code::{FAILED, Failure, PLUGIN, USAGE};
-use crate::output::{Output, Span, bytes, inline};
+use crate::exit_code::{Failure, PLUGIN, USAGE};
+use crate::output::{Output, Span, bytes, group, inline};
 
-/// A guest's own megabyte of stack, and what the host needs.
-const STACK_BYTES: usize = 8 << 20;
+/// The URL of the draft, where nobody gives one.
+const DRAFT_URL: &str = "https://example.com/";
 
-pub(crate) fn run(file: &Path, event: &Path, settings: &str, url: &str, output: &Output) -> anyhow::Result<ExitCode> {
-    let (wasm, _) = read_component(file)?;
-    let settings = JsonText::parse(settings).ok().filter(JsonText::is_object).ok_or_else(|| {
-        Failure::new(USAGE, "bad_settings", "the settings are no JSON object")
-            .help("write --settings '{\"key\": \"value\"}'")
-    })?;
-    let tenant = TenantId::default_tenant();
-    let now = hookmill::core::ports::Clock::now(&SystemClock);
-    let event = EventEnvelope::parse(&read(event)?)
-        .and_then(|envelope| envelope.into_event(&tenant, now, || EventId::new("plugin-run").expect("a valid id")))
-        .map_err(|error| Failure::explained(FAILED, &error))?;
+pub(crate) fn run(
+    file: &Path,
+    event: &Path,
+    settings: Option<&str>,
+    url: Option<String>,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    // Without its fixtures: one that does not meet them is the one to be looked into.
+    let wasm = Subject::read(file)?.plain;
+    let mut case = read_case(&read(event)?)?;
+    if let Some(settings) = settings {
+        case.settings = JsonText::parse(settings).ok().filter(JsonText::is_object).ok_or_else(|| {
+            Failure::new(USAGE, "bad_settings", "the settings are no JSON object")
+                .help("write --settings '{\"key\": \"value\"}'")
+        })?;
+    }
+    case.draft.url = url.or(case.draft.url).or_else(|| Some(DRAFT_URL.into()));
+    let case = case.prepare(SystemClock.now()).map_err(|error| Failure::explained(USAGE, &error))?;
     let spinner = output.spinner("compiling".into());
     let loaded = load(&wasm);
     spinner.finish_and_clear();
     let plugin = loaded?.map_err(|error| refused(file, &error))?;
-    let draft = Request { method: "POST".into(), url: url.to_owned(), headers: vec![], body: vec![] };
-    let delivery = DeliveryId::of(&tenant, &event.id, &WebhookName::new("plugin-run").expect("a valid name"));
-    let doc_bytes = event.doc.as_str().len();
-    let limits = *plugin.limits();
-    let run = move || {
-        plugin.transform(&Transform {
-            event: &event,
-            draft: &draft,
-            draft_has_body: false,
-            settings: &settings,
-            delivery: &delivery,
-            grants: Grants::default(),
-        })
-    };
-    let report = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(run)
-        .context("a thread for the plugin can't be started")?
-        .join()
-        .map_err(|_| {
-            Failure::new(FAILED, "plugin_host_panic", "the host failed while it ran the plugin; please report this")
-        })?;
-    print(&report, doc_bytes, &limits, output);
+    let report = on_guest_thread(|| plugin.transform(&case.transform()))?;
+    print(&report, case.event.doc.as_str().len(), plugin.limits(), output);
     Ok(if report.result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(PLUGIN) })
-}
-
-/// Loads a component as the server does, but in this process: the file is the user's own.
-pub(crate) fn load(wasm: &[u8]) -> anyhow::Result<Result<Plugin, LoadPluginError>> {
-    let cache = tempfile::tempdir().context("a directory for the compiled plugin can't be made")?;
-    let host = PluginHost::new(PluginHostConfig {
-        cache_dir: cache.path().to_owned(),
-        limits: PluginLimits::default(),
-        compiler: Compiler::InProcess,
-        concurrency: 1,
-    })
-    .map_err(|error| Failure::explained(FAILED, &error))?;
-    Ok(host.load(wasm))
 }
 
 fn print(report: &TransformReport, doc_bytes: usize, limits: &PluginLimits, output: &Output) {
@@ -148,17 +120,4 @@ fn print(report: &TransformReport, doc_bytes: usize, limits: &PluginLimits, outp
         })
         .collect();
     output.table(["", "USED", "LIMIT", "SHARE"], rows);
-}
-
-/// Writes a number with a space between thousands.
-fn group(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }

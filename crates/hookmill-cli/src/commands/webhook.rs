@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::Client;
 use crate::args::Webhook;
-use crate::commands::{name_of, read};
+use crate::commands::{event_in, name_of, read};
 use crate::exit_code::{Failure, of_code};
 use crate::output::{Output, Span, bytes, field, inline, pretty};
 
@@ -111,7 +111,10 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
 }
 
 async fn preview(client: &Client, name: &str, event: &Path, output: &Output) -> anyhow::Result<ExitCode> {
-    let answer = client.post(&path(&[name, "preview"]), "application/json", read(event)?).await?;
+    let text = read(event)?;
+    // The server tells what is wrong with what is not UTF-8.
+    let event = std::str::from_utf8(&text).map_or_else(|_| text.clone(), |text| event_in(text).into());
+    let answer = client.post(&path(&[name, "preview"]), "application/json", event).await?;
     if output.is_json() {
         output.line(&answer);
     } else {

@@ -71,7 +71,9 @@ fn a_new_project_tests_builds_and_runs_at_once() {
         .output()
         .expect("cargo runs");
     assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stderr));
-    in_dir(&["plugin", "build", "first-order"]).ok();
+    let tested = in_dir(&["plugin", "test", "first-order"]).ok();
+    assert!(tested.contains("✓ draft") && tested.contains("2 passed, 0 failed"), "{tested}");
+    assert!(in_dir(&["plugin", "build", "first-order"]).ok().contains("2 fixtures"));
     let checked = in_dir(&["--json", "plugin", "check", "first-order/first-order.wasm"]).json();
     assert_eq!(checked["manifest"]["name"], "first-order");
     let ran = in_dir(&[

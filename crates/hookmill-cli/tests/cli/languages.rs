@@ -31,7 +31,8 @@ fn walk(language: &str, own_tools: &[&[&str]], sample: &str) {
     }
     // The tools' own words must not get into the answer.
     let built: Value = in_dir(&["--json", "plugin", "build", "first-order"]).json();
-    assert_eq!(built["file"], "first-order/first-order.wasm");
+    assert_eq!((built["file"].as_str(), built["fixtures"].as_u64()), (Some("first-order/first-order.wasm"), Some(2)));
+    // A component is held against the fixtures that it brings along.
     let checked = in_dir(&["--json", "plugin", "check", "first-order/first-order.wasm"]).json();
     assert_eq!(checked["manifest"]["name"], "first-order");
     let sample = format!("first-order/{sample}");
@@ -61,12 +62,11 @@ fn a_new_project_in_c_tests_builds_and_runs() {
 }
 
 /// Builds a new project where nothing is installed but what `path` has.
-fn refused(language: &str, path: &Path, prepare: impl FnOnce(&Path)) -> (String, String) {
+fn refused(language: &str, path: &Path) -> (String, String) {
     let dir = tempfile::tempdir().expect("a directory");
     let in_dir =
         |args: &[&str]| ended(command().current_dir(dir.path()).env("PATH", path).env_remove("ZIG").args(args), "");
     in_dir(&["plugin", "new", "p", "--lang", language]).ok();
-    prepare(&dir.path().join("p"));
     let ended = in_dir(&["--json", "plugin", "build", "p"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:#?}");
     let last = ended.err.lines().last().expect("an error");
@@ -79,7 +79,7 @@ fn refused(language: &str, path: &Path, prepare: impl FnOnce(&Path)) -> (String,
 fn a_missing_tool_is_named_with_the_command_that_installs_it() {
     let empty = tempfile::tempdir().expect("a directory");
     let check = |language: &str, code: &str, help: &str| {
-        let (found, told) = refused(language, empty.path(), |_| {});
+        let (found, told) = refused(language, empty.path());
         assert_eq!(found, code, "{language}");
         assert!(told.contains(help), "{language}: {told}");
     };
@@ -96,7 +96,7 @@ fn packages_that_are_not_installed_are_named() {
         .find(|folder| folder.join("npm").is_file())
         .expect("npm is installed");
     let path = PathBuf::from(std::env::join_paths([npm, "/usr/bin".into(), "/bin".into()]).expect("folders"));
-    let (code, help) = refused("javascript", &path, |_| {});
+    let (code, help) = refused("javascript", &path);
     assert_eq!((code.as_str(), help.as_str()), ("packages_missing", "install them: npm install --prefix p"));
 }
 

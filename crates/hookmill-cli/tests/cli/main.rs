@@ -3,11 +3,16 @@
 #![allow(clippy::panic, reason = "a test's way to say what is wrong")]
 
 mod author;
+mod costs;
 mod crash;
 mod demo;
+mod dev;
+mod fixtures;
+mod inspect;
 mod languages;
 mod operator;
 mod printing;
+mod project;
 mod receiver;
 mod send;
 mod serve;

@@ -176,7 +176,7 @@ impl Drop for Running {
     }
 }
 
-fn reader(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn reader(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (told, lines) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
