@@ -260,6 +260,14 @@ pub(crate) enum Delivery {
         /// Its id
         id: String,
     },
+    /// Run the plugin again in the version that ran then, and prove that the request came from it
+    #[command(
+        after_help = "Example:\n  hookmill delivery verify dlv_2f0c…\n\nExit code 0: proven; 1: something differs, and is shown."
+    )]
+    Verify {
+        /// Its id
+        id: String,
+    },
     /// Send a delivery again, or all that a filter finds
     #[command(
         after_help = "Examples:\n  hookmill delivery redeliver dlv_2f0c…\n  hookmill delivery redeliver --state dead --webhook invoice --dry-run"

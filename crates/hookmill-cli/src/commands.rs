@@ -17,6 +17,7 @@ mod plugin_inspect;
 mod plugin_project;
 mod plugin_run;
 mod plugin_test;
+mod plugin_versions;
 
 use std::io::Read as _;
 use std::path::Path;

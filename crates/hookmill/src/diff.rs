@@ -125,7 +125,7 @@ impl Inner {
             }
             rows.extend(found);
         }
-        rows.sort_by(|a: &DeliveryRow, b| b.key.cmp(&a.key));
+        rows.sort_by_key(|row: &DeliveryRow| std::cmp::Reverse(row.key));
         rows.truncate(last);
         Ok(rows)
     }

@@ -141,12 +141,51 @@ pub(crate) enum Plugin {
     #[command(after_help = "Example:\n  hookmill plugin list")]
     List,
     /// Make a version the active one
-    #[command(after_help = "Example:\n  hookmill plugin activate invoice 3f2a9c41")]
+    #[command(
+        after_help = "Examples:\n  hookmill plugin activate invoice 3f2a9c41\n  hookmill plugin activate invoice 3f2a9c41 --if-unchanged --release-parked"
+    )]
     Activate {
         /// The plugin
         name: String,
         /// The version's digest, or so much of its beginning that no other begins alike
         digest: String,
+        /// Refuse if it would change what is sent for the last recorded events
+        #[arg(long)]
+        if_unchanged: bool,
+        /// How many events that are
+        #[arg(long, default_value_t = 100, value_name = "N", requires = "if_unchanged")]
+        last: usize,
+        /// Make the deliveries again that the plugin parked
+        #[arg(long)]
+        release_parked: bool,
+    },
+    /// Say what another version would change for the last recorded events; nothing is sent
+    #[command(after_help = "Example:\n  hookmill plugin diff invoice 3f2a9c41 --last 50")]
+    Diff {
+        /// The plugin
+        name: String,
+        /// The version's digest, or so much of its beginning that no other begins alike
+        digest: String,
+        /// How many events to compare on
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        last: usize,
+    },
+    /// Try a version out on a share of the events; it is taken back by itself if it does worse
+    #[command(
+        after_help = "Examples:\n  hookmill plugin canary invoice 3f2a9c41 --share 0.1\n  hookmill plugin canary invoice --end"
+    )]
+    Canary {
+        /// The plugin
+        name: String,
+        /// The version's digest, or so much of its beginning that no other begins alike
+        #[arg(required_unless_present = "end")]
+        digest: Option<String>,
+        /// The share of events that it takes, more than 0 and at most 1
+        #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+        share: f64,
+        /// End the trial: the active version takes all events again
+        #[arg(long, conflicts_with = "digest")]
+        end: bool,
     },
     /// Go back to the version that was active before
     #[command(after_help = "Example:\n  hookmill plugin rollback invoice")]

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use super::webhook::{print_error, print_plugin, print_request};
 use crate::api::Client;
 use crate::args::{Delivery, Filter, Mode};
-use crate::exit_code::{Failure, USAGE};
+use crate::exit_code::{FAILED, Failure, USAGE};
 use crate::output::{Output, Span, field};
 
 pub(crate) async fn run(command: Delivery, client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
     match command {
         Delivery::List { filter, limit } => list(client, &filter, limit, output).await,
         Delivery::Show { id } => show(client, &id, output).await,
+        Delivery::Verify { id } => verify(client, &id, output).await,
         Delivery::Redeliver { id, filter, mode, dry_run } => match (id, filter.pairs().is_empty()) {
             (Some(id), true) if !dry_run => redeliver(client, &id, mode, output).await,
             (None, false) => redeliver_many(client, &filter, mode, dry_run, output).await,
@@ -159,4 +160,17 @@ async fn redeliver_many(
         format!("{} deliveries are sent again{passed_over}", field(&answer, "redelivered"))
     });
     Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(client: &Client, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
+    let answer = client.post(&Client::path(&["deliveries", id, "verify"]), "application/json", "").await?;
+    let verified = answer["verified"] == true;
+    output.answer(&answer, || {
+        let same = |part: &str| if answer[part]["same"] == true { "the same" } else { "differs" };
+        let parts = ["input", "engine", "output", "request"].map(|part| format!("{part:<8} {}", same(part)));
+        let verdict =
+            if verified { "proven: the request is what this version makes of the event" } else { "not proven" };
+        format!("plugin   {}\n{}\n{verdict}", field(&answer, "plugin"), parts.join("\n"))
+    });
+    Ok(if verified { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

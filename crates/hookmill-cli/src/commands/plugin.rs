@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use hookmill::core::PluginName;
 use hookmill::core::limits::BODY_BYTES_MAX;
 use hookmill::plugin::{Inspection, PluginLimits, inspect};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_run, plugin_test};
+use super::{
+    plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_run, plugin_test, plugin_versions,
+};
 use crate::api::Client;
 use crate::args::{Connection, Plugin};
 use crate::commands::{name_of, read};
-use crate::exit_code::{FAILED, Failure, PLUGIN, USAGE};
+use crate::exit_code::{Failure, PLUGIN, USAGE};
 use crate::output::{Output, Span, bytes, field, inline};
 use crate::templates;
 
@@ -30,7 +32,19 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
         Plugin::Dev { dir } => plugin_dev::run(&dir, &connection.client()?, output).await,
         Plugin::Push { file, name, stage } => push(&connection.client()?, &file, name, stage, output).await,
         Plugin::List => list(&connection.client()?, output).await,
-        Plugin::Activate { name, digest } => activate(&connection.client()?, &name, &digest, output).await,
+        Plugin::Activate { name, digest, if_unchanged, last, release_parked } => {
+            let how = json!({"if_unchanged": if_unchanged, "last": last, "release_parked": release_parked});
+            plugin_versions::activate(&connection.client()?, &name, &digest, how, output).await
+        }
+        Plugin::Diff { name, digest, last } => {
+            plugin_versions::diff(&connection.client()?, &name, &digest, last, output).await
+        }
+        Plugin::Canary { name, digest: Some(digest), share, .. } => {
+            plugin_versions::begin_canary(&connection.client()?, &name, &digest, share, output).await
+        }
+        Plugin::Canary { name, digest: None, .. } => {
+            plugin_versions::end_canary(&connection.client()?, &name, output).await
+        }
         Plugin::Rollback { name } => {
             let answer = connection.client()?.post(&path(&[&name, "rollback"]), "application/json", "").await?;
             output.answer(&answer, || format!("plugin {name} runs version {} again", field(&answer, "active")));
@@ -39,7 +53,7 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
     }
 }
 
-fn path(parts: &[&str]) -> String {
+pub(super) fn path(parts: &[&str]) -> String {
     Client::path(&[&["plugins"], parts].concat())
 }
 
@@ -172,29 +186,6 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
         output.table(["NAME", "DIGEST", "STATE", "VERSION", "SIZE", "ADDED AT"], rows);
     }
     notes.iter().for_each(|note| output.line(note));
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn activate(client: &Client, name: &str, digest: &str, output: &Output) -> anyhow::Result<ExitCode> {
-    let plugin = client.get(&path(&[name]), &[]).await?;
-    let digests = plugin["versions"].as_array().into_iter().flatten().filter_map(|version| version["digest"].as_str());
-    let matching: Vec<&str> = digests.filter(|known| known.starts_with(digest)).collect();
-    let digest = match matching.as_slice() {
-        [one] => *one,
-        [] => {
-            return Err(Failure::new(FAILED, "not_found", format!("{name} has no version {digest}"))
-                .help("`hookmill plugin list` shows them")
-                .into());
-        }
-        _ => {
-            return Err(Failure::new(USAGE, "digest_ambiguous", format!("several versions begin with {digest}"))
-                .help("give more of it")
-                .into());
-        }
-    };
-    let body = json!({"digest": digest}).to_string();
-    let answer: Value = client.post(&path(&[name, "activate"]), "application/json", body).await?;
-    output.answer(&answer, || format!("plugin {name} runs version {digest}"));
     Ok(ExitCode::SUCCESS)
 }
 

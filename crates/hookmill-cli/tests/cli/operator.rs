@@ -89,6 +89,36 @@ fn webhooks_are_listed_shown_previewed_and_removed() {
 }
 
 #[test]
+fn a_version_is_compared_tried_out_and_proven_before_it_runs() {
+    let site = site(&[]);
+    let (invoice, slack) = (component("rust_quotation_invoice.wasm"), component("rust_slack_message.wasm"));
+    site.server.call(["plugin", "push", invoice.to_str().expect("UTF-8"), "--name", "p"]).ok();
+    site.apply("w", json!({"plugin": {"name": "p"}}));
+    site.send_quotation();
+    site.receiver.received();
+    let staged =
+        site.server.call(["--json", "plugin", "push", slack.to_str().expect("UTF-8"), "--name", "p", "--stage"]).json();
+    let digest: String = staged["digest"].as_str().expect("a digest").chars().take(10).collect();
+    let diff = site.server.call(["plugin", "diff", "p", &digest]).ok();
+    assert!(diff.contains("body /text") && diff.contains("1 of 1 events would change, 0 to new failures"), "{diff}");
+    let refused = site.server.call(["plugin", "activate", "p", &digest, "--if-unchanged"]);
+    assert!(refused.code == Some(1) && refused.err.contains("[plugin_would_change]"), "{}", refused.err);
+    site.server.call(["plugin", "canary", "p", &digest, "--share", "0.5"]).ok();
+    let shown = site.server.call(["--json", "plugin", "list"]).json();
+    assert_eq!(shown["plugins"][0]["canary"]["share"], json!(0.5));
+    site.server.call(["plugin", "canary", "p", "--end"]).ok();
+    site.server.call(["plugin", "activate", "p", &digest, "--release-parked"]).ok();
+
+    let deliveries = site.server.call(["--json", "delivery", "list"]).json();
+    let id = deliveries["deliveries"][0]["id"].as_str().expect("an id").to_owned();
+    let proof = site.server.call(["delivery", "verify", &id]).ok();
+    assert!(proof.contains("proven: the request"), "{proof}");
+    site.apply("w", json!({"plugin": {"name": "p"}, "headers": [{"key": "X-A", "value": "1"}]}));
+    let unproven = site.server.call(["delivery", "verify", &id]);
+    assert!(unproven.code == Some(1) && unproven.out.contains("input    differs"), "{}", unproven.out);
+}
+
+#[test]
 fn plugins_are_pushed_listed_activated_and_rolled_back() {
     let site = site(&[]);
     let (invoice, slack) = (component("rust_quotation_invoice.wasm"), component("rust_slack_message.wasm"));

@@ -92,7 +92,7 @@ impl Canaries {
     pub(super) fn settle(&self, key: &Key, canary: Digest, ran: Digest, failed: bool) -> Option<String> {
         let mut all = self.all();
         let (of, canary_fared, active_fared) =
-            all.entry(key.clone()).or_insert((canary, Fared::default(), Fared::default()));
+            all.entry(key.clone()).or_insert_with(|| (canary, Fared::default(), Fared::default()));
         if *of != canary {
             (*of, *canary_fared, *active_fared) = (canary, Fared::default(), Fared::default());
         }
