@@ -9,13 +9,14 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, rejection::QueryRejection};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use axum::{Router, http::request::Parts};
 use bytes::Bytes;
+use futures::StreamExt as _;
 use hookmill::{Engine, TenantId};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -80,22 +81,35 @@ async fn wrong_method() -> Response {
         .into_response()
 }
 
+/// Bytes beyond the limit that are read and dropped before the caller is told: who is answered in the middle of sending
+/// may see a broken connection instead of the answer.
+const DROPPED_MAX: usize = 64 << 20;
+
 /// Reads a body of at most `bytes_max` bytes.
 async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, bytes_max).await.map_err(|error| {
-        if is_over_limit(&error) {
-            let detail = format!("the body has more than the {bytes_max} bytes that this call takes");
-            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail);
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut count = 0_usize;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the body did not arrive whole: {error}"))
+                .help("send it again, with the Content-Length that it has")
+        })?;
+        count = count.saturating_add(chunk.len());
+        if count <= bytes_max {
+            bytes.extend_from_slice(&chunk);
+        } else {
+            bytes = Vec::new();
         }
-        Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the body did not arrive whole: {error}"))
-            .help("send it again, with the Content-Length that it has")
-    })
-}
-
-/// Tells whether a body was longer than was to be read, rather than broken.
-fn is_over_limit(error: &axum::Error) -> bool {
-    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.any(|cause| cause.is::<http_body_util::LengthLimitError>())
+        if count > bytes_max.saturating_add(DROPPED_MAX) {
+            break;
+        }
+    }
+    if count <= bytes_max {
+        return Ok(bytes.into());
+    }
+    let detail = format!("the body has more than the {bytes_max} bytes that this call takes");
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))
 }
 
 /// Reads a body of JSON; an empty one counts as `{}`.
