@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod egress;
+pub mod frappe;
 pub mod handles;
 pub mod request;
 mod retry_after;

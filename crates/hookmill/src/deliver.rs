@@ -6,7 +6,7 @@ use std::time::Duration;
 use hookmill_core::mask::MASK;
 use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
 use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response, attempt};
-use hookmill_delivery::{Sent, request};
+use hookmill_delivery::Sent;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::choose::Choice;
@@ -113,7 +113,7 @@ impl Inner {
         let rendered = prepared.is_some().then(|| (*request).clone());
         let (run, fault) = prepared.unwrap_or_default();
         let now = self.clock.now();
-        match request::build(&request, &ticket.pending.id, now, &hook.secrets, hook.handles.as_ref()) {
+        match hook.outgoing(&request, &ticket.pending.id, now, hook.handles.as_ref()) {
             Ok(outgoing) => {
                 let timeout = Duration::from_millis(hook.webhook().timeout_ms.into());
                 let mut sent = self.client.send(outgoing, timeout, now).await;

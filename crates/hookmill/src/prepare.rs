@@ -3,7 +3,7 @@
 use hookmill_core::webhook::{Grant, OnError};
 use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Request};
 use hookmill_plugin::{Decision, Grants, Plugin, Transform, is_the_hosts};
-use hookmill_render::{Rendered, complete};
+use hookmill_render::Rendered;
 
 use crate::webhooks::Hook;
 
@@ -41,7 +41,7 @@ pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, deliv
         Err(error) => return Prepared::ends(Outcome::Refused(error.into())),
     };
     let (Some(wanted), Some(plugin)) = (&hook.webhook().plugin, plugin) else {
-        return Prepared { request: Ok(complete(draft, draft_has_body, event)), run: None, fault: None };
+        return Prepared { request: Ok(hook.renderer.complete(draft, draft_has_body, event)), run: None, fault: None };
     };
     let input = Transform {
         event,
@@ -58,7 +58,7 @@ pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, deliv
         // Nobody's document or plugin is to blame, so the webhook's policy is not asked.
         Err(fault) if is_the_hosts(&fault) => (Err(Outcome::Unanswered(fault.clone())), Some(fault)),
         Err(fault) => match wanted.on_error {
-            OnError::SendDefault => (Ok(complete(draft, draft_has_body, event)), Some(fault)),
+            OnError::SendDefault => (Ok(hook.renderer.complete(draft, draft_has_body, event)), Some(fault)),
             OnError::Skip => (Err(Outcome::Skipped(format!("the plugin failed: {}", fault.message))), Some(fault)),
             _ => (Err(Outcome::Refused(fault.clone())), Some(fault)),
         },

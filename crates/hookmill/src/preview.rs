@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hookmill_core::mask::MASK;
 use hookmill_core::{DeliveryId, EventEnvelope, EventId, Fault, Outcome, PluginRun, Request, TenantId, WebhookName};
-use hookmill_delivery::request;
 use serde::Serialize;
 
 use crate::EngineError;
@@ -58,7 +57,7 @@ impl Inner {
             error: prepared.fault,
         };
         match prepared.request {
-            Ok(request) => match request::build(&request, &id, now, &hook.secrets, handles.as_ref()) {
+            Ok(request) => match hook.outgoing(&request, &id, now, handles.as_ref()) {
                 Ok(outgoing) => preview.request = Some(sent_form(request, &outgoing).masked()),
                 Err(error) => {
                     preview.decision = "fail";

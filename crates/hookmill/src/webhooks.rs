@@ -7,10 +7,11 @@ use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
 use hookmill_core::webhook::{Grant, Ordering, is_reserved_header};
-use hookmill_core::{DeliveryId, Event, PluginName, TenantId, Webhook, WebhookError, WebhookName, matching};
-use hookmill_delivery::{AddressPolicy, SecretHandles, SigningSecret};
+use hookmill_core::{DeliveryId, Event, PluginName, Request, TenantId, Webhook, WebhookError, WebhookName, matching};
+use hookmill_delivery::{AddressPolicy, BuildError, Outgoing, SecretHandles, SigningSecret, frappe, request};
 use hookmill_render::Renderer;
 use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use url::Url;
@@ -36,21 +37,31 @@ pub(crate) struct Hook {
 impl Hook {
     /// Checks what concerns more than the webhook's own JSON and prepares it.
     fn prepare(tenant: TenantId, name: WebhookName, webhook: Webhook, revision: Revision) -> Result<Self, EngineError> {
-        let secrets = webhook.secrets.iter().map(|text| SigningSecret::parse(text)).collect::<Result<_, _>>()?;
-        for header in &webhook.headers {
-            if HeaderName::from_bytes(header.key.as_bytes()).is_err() || HeaderValue::from_str(&header.value).is_err() {
-                let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
-                return Err(WebhookError::invalid("headers", rule).into());
-            }
-        }
-        if let Some(header) = webhook.headers.iter().find(|header| is_reserved_header(&header.key)) {
-            let rule = format!("has {:?}, which only hookmill itself may set", header.key);
-            return Err(WebhookError::invalid("headers", rule).into());
-        }
+        let secrets = match webhook.profile.is_frappe() {
+            // Frappe signs with the text itself, whatever it is.
+            true => vec![],
+            false => webhook.secrets.iter().map(|text| SigningSecret::parse(text)).collect::<Result<_, _>>()?,
+        };
+        check_headers(&webhook)?;
         let receiver = receiver_of(&tenant, &name, &webhook);
         let handles = webhook.plugin.as_ref().map(|plugin| SecretHandles::new(plugin.secrets.clone()));
         let renderer = Renderer::compile(Arc::new(webhook))?;
         Ok(Self { tenant, name, renderer, secrets, handles, receiver, revision })
+    }
+
+    /// Builds the request for one try at `now`, by the rules of the webhook's profile.
+    pub(crate) fn outgoing(
+        &self,
+        request: &Request,
+        id: &DeliveryId,
+        now: Timestamp,
+        handles: Option<&SecretHandles>,
+    ) -> Result<Outgoing, BuildError> {
+        let webhook = self.webhook();
+        if webhook.profile.is_frappe() {
+            return frappe::build(request, webhook.secrets.first().map(String::as_str), handles);
+        }
+        request::build(request, id, now, &self.secrets, handles)
     }
 
     pub(crate) fn webhook(&self) -> &Webhook {
@@ -70,6 +81,32 @@ impl Hook {
     }
 }
 
+/// Checks what HTTP and hookmill allow as headers. Under Frappe's rules, rows without key or value are never sent, values
+/// are Latin-1, and a row may stand above the signature.
+fn check_headers(webhook: &Webhook) -> Result<(), WebhookError> {
+    let is_frappe = webhook.profile.is_frappe();
+    for header in &webhook.headers {
+        if is_frappe && (header.key.is_empty() || header.value.is_empty()) {
+            continue;
+        }
+        let good_value = match is_frappe {
+            _ if header.template => true,
+            true => frappe::latin1(header.value.trim()).is_some(),
+            false => HeaderValue::from_str(&header.value).is_ok(),
+        };
+        if HeaderName::from_bytes(header.key.as_bytes()).is_err() || !good_value {
+            let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
+            return Err(WebhookError::invalid("headers", rule));
+        }
+        let may_sign = is_frappe && header.key.eq_ignore_ascii_case("x-frappe-webhook-signature");
+        if is_reserved_header(&header.key) && !may_sign {
+            let rule = format!("has {:?}, which only hookmill itself may set", header.key);
+            return Err(WebhookError::invalid("headers", rule));
+        }
+    }
+    Ok(())
+}
+
 /// Returns what requests under way are counted by: the origin of the URL or, where each document or the plugin has its
 /// own URL, the webhook.
 fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Receiver {
@@ -77,6 +114,13 @@ fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Rece
         Ok(url) if !webhook.dynamic_url && !webhook.grants(Grant::Url) => url.origin().ascii_serialization().into(),
         _ => format!("{tenant}/{name}").into(),
     }
+}
+
+/// Checks a webhook and its name as saving it would, as far as that needs no engine: which addresses may be reached is not
+/// looked at.
+pub fn check_webhook(name: &str, webhook: &Webhook) -> Result<(), EngineError> {
+    let name = WebhookName::new(name)?;
+    Hook::prepare(TenantId::default_tenant(), name, webhook.clone(), Revision(0)).map(drop)
 }
 
 /// A webhook as it is stored, with its secrets masked.
