@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::limits::TIMEOUT_MS;
+use crate::limits::{RETRIES_MAX, TIMEOUT_MS};
 use crate::webhook::Profile;
 
 const SUBMIT_EVENTS: [&str; 3] = ["on_submit", "on_cancel", "on_update_after_submit"];
@@ -138,15 +138,8 @@ pub fn import(document: &Value, options: &Options<'_>) -> Result<Imported, Refus
         "profile": options.profile,
         "timeout_ms": timeout_ms,
     });
-    if options.profile == Profile::FrappeV15 {
-        webhook["retry"] = json!({"preset": "frappe"});
-    } else {
-        // Since Frappe has retries in steps: five minutes, half an hour, two, five, ten and ten hours.
-        let steps = ["0s", "5m", "30m", "2h", "5h", "10h", "10h"];
-        let retries = form.number("max_retries").and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-        let last = steps.last().into_iter().cycle();
-        let schedule: Vec<_> = steps.iter().chain(last).take(1 + retries.min(49)).collect();
-        webhook["retry"] = json!({ "schedule": schedule });
+    if let Some(retry) = retry(&form, options.profile) {
+        webhook["retry"] = retry;
     }
     for (field, text) in [("condition", form.text("condition").trim()), ("json_template", template)] {
         if !text.is_empty() {
@@ -168,6 +161,19 @@ pub fn import(document: &Value, options: &Options<'_>) -> Result<Imported, Refus
         notes.push(Note { field: "background_jobs_queue", message });
     }
     Ok(Imported { name: form.text("name").to_owned(), webhook, notes })
+}
+
+/// Returns when a failed delivery is tried again, where Frappe tries at all; hookmill's own schedule holds otherwise.
+fn retry(form: &Form<'_>, profile: Profile) -> Option<Value> {
+    if profile != Profile::FrappeNewest {
+        return Some(json!({"preset": "frappe"}));
+    }
+    let retries =
+        form.number("max_retries").and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0)?;
+    // The last wait repeats.
+    let waits = ["5m", "30m", "2h", "5h", "10h"].into_iter().chain(std::iter::repeat("10h"));
+    let schedule: Vec<&str> = std::iter::once("0s").chain(waits).take((1 + retries).min(RETRIES_MAX)).collect();
+    Some(json!({ "schedule": schedule }))
 }
 
 /// Tells whether a secret is the asterisks that stand for one.

@@ -22,6 +22,9 @@ use minijinja::{Environment, Value};
 /// What an expression or a template may cost; some hundred times what real ones need.
 const FUEL: u64 = 200_000;
 
+/// Calls of macros and loops inside of each other. Each takes from the stack of the thread that renders.
+const RECURSION_MAX: usize = 100;
+
 /// Characters of one expression. The parser calls itself for every operator, and a longer row of them could use up the
 /// stack of the thread that saves a webhook.
 const EXPRESSION_CHARS_MAX: usize = 1_000;
@@ -279,6 +282,7 @@ fn environment(webhook: &Webhook) -> Result<Environment<'static>, WebhookError> 
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(RECURSION_MAX);
     environment.add_filter("join", bounds::join);
     let url = webhook.dynamic_url.then(|| (URL.to_owned(), webhook.request_url.trim()));
     let body = webhook.json_template.as_ref().map(|template| (BODY.to_owned(), template.as_str()));

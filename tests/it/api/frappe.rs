@@ -196,3 +196,57 @@ async fn a_webhook_may_be_written_in_the_words_of_frappes_form() {
         assert!(reply.expect("an answer").status().is_success(), "{structure:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_fails_parks_the_delivery_and_says_where() {
+    let served = Served::new().await;
+    served.webhook(json!({"profile": "frappe-v15", "condition": "doc.title and doc.total > 1000"})).await;
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N", "title": "T", "total": null}});
+    let published = served.post("/v1/events", event.to_string()).await.ok(202);
+    let path = format!("/v1/deliveries/{}", published["deliveries"][0].as_str().expect("an id"));
+    let found = wait_for("the delivery to be parked", async || {
+        Some(served.get(&path).await.ok(200)).filter(|found| found["state"] == "parked")
+    });
+    let error = found.await["attempts"][0]["error"].clone();
+    assert_eq!(error["code"], "condition_failed");
+    let message = error["message"].as_str().expect("text");
+    assert!(message.contains("None > 1000, in `doc.total > 1000` (at character 15)"), "{message}");
+    assert_eq!(served.stand.receiver.count(), 0);
+    let preview = served.post("/v1/webhooks/notes/preview", event.to_string()).await.ok(200);
+    assert_eq!((&preview["condition"], &preview["decision"]), (&json!(false), &json!("fail")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_shows_the_very_request_and_sends_nothing() {
+    let served = Served::new().await;
+    let fields =
+        json!({"profile": "frappe-newest", "secrets": ["any text"], "data": [{"fieldname": "total", "key": "t"}]});
+    served.webhook(fields).await;
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N", "total": 1e16}});
+    let preview = served.post("/v1/webhooks/notes/preview", event.to_string()).await.ok(200);
+    assert_eq!(served.stand.receiver.count(), 0);
+    served.post("/v1/events", event.to_string()).await.ok(202);
+    let sent = served.stand.receiver.only_request().await;
+    assert_eq!((sent.text(), &preview["request"]["body"]), ("{\n \"t\": 1e+16\n}", &json!("{\n \"t\": 1e+16\n}")));
+    let headers = preview["request"]["headers"].as_array().expect("headers");
+    let shown = headers.iter().find(|header| header[0] == "x-frappe-webhook-signature").expect("a signature");
+    assert_eq!(shown[1], sent.header("x-frappe-webhook-signature"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_sent_as_one_and_headers_can_be_templates() {
+    let served = Served::new().await;
+    let fields = json!({
+        "request_structure": "form",
+        "data": [{"fieldname": "title", "key": "a title"}, {"fieldname": "none", "key": "n"}, {"fieldname": "items", "key": "i"}],
+        "headers": [{"key": "X-Note", "value": "{{ doc.name|upper }}", "template": true}, {"key": "X-Raw", "value": "{{ doc.name }}"}],
+    });
+    served.webhook(fields).await;
+    let doc = json!({"name": "n-1", "title": "a & b = ü", "none": null, "items": [{"qty": 2}]});
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": doc});
+    served.post("/v1/events", event.to_string()).await.ok(202);
+    let sent = served.stand.receiver.only_request().await;
+    assert_eq!(sent.text(), "a+title=a+%26+b+%3D+%C3%BC&n=&i=%5B%7B%22qty%22%3A2%7D%5D");
+    assert_eq!(sent.header("content-type"), "application/x-www-form-urlencoded");
+    assert_eq!((sent.header("x-note"), sent.header("x-raw")), ("N-1", "{{ doc.name }}"));
+}

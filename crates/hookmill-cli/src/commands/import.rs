@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::Client;
-use crate::args::{Connection, FrappeProfile, FromFrappe, Import};
+use crate::args::{Connection, FrappeProfile, Import};
 use crate::commands::read;
 use crate::exit_code::{FAILED, Failure, USAGE};
 use crate::output::{Output, pretty};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 
-use super::value::{DocKind, Missing, Record, from_template, returned};
+use super::value::{BYTES_PER_FUEL, DocKind, Missing, Record, from_template, returned};
 use super::{Happening, Names};
 use crate::python::dumps::{Layout, dumps, escape_for_html};
 use crate::python::{Args, Py, builtins, methods, utils};
@@ -112,12 +112,16 @@ fn or_default(value: &Value, default: Option<Value>, boolean: Option<bool>) -> V
 /// Returns what printing a value gives.
 fn printed(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     match value.kind() {
-        ValueKind::String => Ok(value.as_str().unwrap_or_default().to_owned()),
+        ValueKind::String => {
+            let text = value.as_str().unwrap_or_default();
+            state.consume_fuel(text.len() as u64 / BYTES_PER_FUEL)?;
+            Ok(text.to_owned())
+        }
         ValueKind::Undefined => Ok("{{ undefined value printed }}".into()),
         ValueKind::Plain => Ok(value.to_string()),
         _ => {
             let text = from_template(state, value)?.to_text();
-            state.consume_fuel(text.len() as u64 / 16)?;
+            state.consume_fuel(text.len() as u64 / BYTES_PER_FUEL)?;
             Ok(text)
         }
     }

@@ -77,7 +77,7 @@ fn what_is_not_there_prints_that_it_is_missing() {
 
 #[test]
 fn filters_functions_and_methods_are_frappes() {
-    check("{{ doc.title|len }} {{ '7.9'|int }} {{ 'x'|flt }} {{ 3|str }}", "10 7 0.0 3");
+    check("{{ doc.title|len }} {{ '7.9'|int }} {{ 'x'|flt }} {{ 3|str }}", "12 7 0.0 3");
     check(
         "{{ doc.items|len }} {{ doc.items()|len }} {{ doc.get('nope', 'd') }} {{ doc.get('title')|upper }}",
         "2 11 d ANA'S \"LIST\"",
@@ -103,6 +103,14 @@ fn rendered_once(template: &str) -> String {
     let value = request.headers[0].1.clone();
     assert!(value.parse::<u32>().is_ok_and(|number| number < 100), "{value}");
     value
+}
+
+#[test]
+fn templates_have_macros() {
+    check(
+        "{% macro row(item) %}{{ item.item_code }};{% endmacro %}{% for item in doc.items %}{{ row(item) }}{% endfor %}",
+        "SKU-1;SKU-2;",
+    );
 }
 
 #[test]
@@ -175,7 +183,7 @@ fn what_can_never_work_is_refused_when_it_is_saved() {
             json!({"request_url": "http://h/{{ frappe.db.get_value('a', 'b') }}", "dynamic_url": true}),
             "frappe.db.get_value asks the site",
         ),
-        (json!({"json_template": "{\"a\": {{ doc.x }"}), "line 1"),
+        (json!({"json_template": "{\n\"a\": {{ doc.x }"}), "in line 2"),
         (json!({"condition": "doc.a ="}), "invalid syntax"),
         (json!({"request_structure": "form", "plugin": {"name": "p"}}), "can't be a form"),
     ] {
@@ -192,6 +200,9 @@ fn templates_come_to_an_end() {
         format!("{grown}{{{{ x|json }}}}"),
         format!("{grown}{{{{ len(str(x)) }}}}"),
         "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}".to_owned(),
+        "{% macro again(n) %}{{ again(n + 1) }}{% endmacro %}{{ again(0) }}".to_owned(),
+        "{% set x = doc.title %}".to_owned() + &"{% set x %}{{ x }}{{ x }}{% endset %}".repeat(40) + "{{ x }}",
+        "{% set x = doc.title %}".to_owned() + &"{% set x = x ~ x %}".repeat(40) + "{{ x }}",
         "{{ 'x'.ljust(1000000000) }}".to_owned(),
         "{{ ('x' * 100000).replace('x', 'y' * 100000) }}".to_owned(),
     ] {

@@ -9,6 +9,9 @@ use minijinja::{Error, ErrorKind, State};
 
 use crate::python::{Dict, Py};
 
+/// Bytes that are copied for one unit of fuel: a template may print the largest document several times over.
+pub(super) const BYTES_PER_FUEL: u64 = 64;
+
 /// What `doc` is in a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DocKind {
@@ -40,7 +43,7 @@ pub(super) fn to_template(value: &Py, kind: DocKind) -> Value {
 /// Makes one of our values of a template's.
 pub(super) fn from_template(state: &State<'_, '_>, value: &Value) -> Result<Py, Error> {
     // A list can hold one list many times, so what is gone through is counted.
-    state.consume_fuel(1)?;
+    state.consume_fuel(1 + value.as_str().map_or(0, |text| text.len() as u64 / BYTES_PER_FUEL))?;
     if let Some(record) = value.downcast_object_ref::<Record>() {
         return Ok(Py::Dict(record.entries.clone()));
     }
@@ -120,7 +123,12 @@ impl Object for Moment {
 
     fn call_method(self: &Arc<Self>, state: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
         let args = args.iter().map(|arg| from_template(state, arg)).collect::<Result<Vec<_>, _>>()?;
-        returned(state, crate::python::methods::call(&self.0, method, &args), DocKind::Dict)
+        // After an insert, Frappe has the date as text, and templates that treat it so must work too.
+        let called = crate::python::methods::call(&self.0, method, &args);
+        let called = called.or_else(|error| {
+            crate::python::methods::call(&Py::str(self.0.to_text()), method, &args).map_err(|_| error)
+        });
+        returned(state, called, DocKind::Dict)
     }
 
     fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
@@ -185,6 +193,6 @@ impl Object for Missing {
 /// Hands what a call gave to the template, at the price of its size.
 pub(super) fn returned(state: &State<'_, '_>, called: Result<Py, String>, kind: DocKind) -> Result<Value, Error> {
     let value = called.map_err(|message| Error::new(ErrorKind::InvalidOperation, message))?;
-    state.consume_fuel(value.size() as u64 / 16)?;
+    state.consume_fuel(value.size() as u64 / BYTES_PER_FUEL)?;
     Ok(to_template(&value, kind))
 }
