@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-pub(crate) use self::import::{FrappeProfile, FromFrappe, Import};
+pub(crate) use self::import::{FrappeProfile, Import};
 pub(crate) use self::plugin::{Language, Plugin};
 use crate::api::Client;
 use crate::exit_code::Failure;

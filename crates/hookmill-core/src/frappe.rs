@@ -147,7 +147,8 @@ pub fn import(document: &Value, options: &Options<'_>) -> Result<Imported, Refus
         }
     }
     if form.flag("enable_security") {
-        match options.secret.or(Some(form.text("webhook_secret"))).filter(|secret| !is_masked(secret)) {
+        let exported = || Some(form.text("webhook_secret")).filter(|secret| !is_masked(secret));
+        match options.secret.or_else(exported) {
             Some(secret) => webhook["secrets"] = json!([secret]),
             None => notes.push(Note {
                 field: "webhook_secret",

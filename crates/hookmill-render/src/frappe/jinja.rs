@@ -75,10 +75,10 @@ pub(super) fn context(names: &Names, kind: DocKind, asked: &HashSet<String>) -> 
     let missing = asked.iter().map(|name| (name.as_str(), Value::from_object(Missing::name(name))));
     context.extend(missing.filter(|(name, _)| !is_global(name)));
     context.insert("doc", record(&names.doc, names.before.as_ref()));
-    context.insert("before", names.before.as_ref().map_or(Value::from(()), |before| record(before, None)));
+    context.insert("before", names.before.as_ref().map_or_else(|| Value::from(()), |before| record(before, None)));
     context.insert("doctype", Value::from(&names.event.doctype));
     context.insert("doc_event", Value::from(&names.event.doc_event));
-    context.insert("user", names.event.user.as_deref().map_or(Value::from(()), Value::from));
+    context.insert("user", names.event.user.as_deref().map_or_else(|| Value::from(()), Value::from));
     context.insert("frappe", Module::value("frappe", names.event.user.clone()));
     context.insert(EVENT, Value::from_dyn_object(names.event.clone()));
     Value::from_pairs(context)
@@ -209,7 +209,7 @@ impl Object for Module {
         match (self.name, key) {
             ("frappe", "utils") => Some(Self::value("frappe.utils", None)),
             ("frappe", "session") => Some(Self::value("frappe.session", self.user.clone())),
-            ("frappe.session", "user") => Some(self.user.as_deref().map_or(Value::from(()), Value::from)),
+            ("frappe.session", "user") => Some(self.user.as_deref().map_or_else(|| Value::from(()), Value::from)),
             ("frappe" | "frappe.utils", _) => utils::NAMES.into_iter().find(|name| *name == key).map(function),
             _ => None,
         }

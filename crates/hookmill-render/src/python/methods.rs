@@ -166,9 +166,9 @@ fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if in_word {
-            out.extend(character.to_lowercase())
+            out.extend(character.to_lowercase());
         } else {
-            out.extend(character.to_uppercase())
+            out.extend(character.to_uppercase());
         }
         in_word = character.is_alphabetic();
     }
