@@ -41,8 +41,8 @@ pub(crate) struct Happening {
     pub(crate) doctype: String,
     pub(crate) doc_event: String,
     pub(crate) user: Option<String>,
-    /// What makes a random choice the same for the same event.
-    pub(crate) seed: String,
+    /// The event's id, which also makes a random choice the same for the same event.
+    pub(crate) id: String,
 }
 
 impl Names {
@@ -52,7 +52,7 @@ impl Names {
             doctype: event.doctype.clone(),
             doc_event: event.doc_event.clone(),
             user: event.user.clone(),
-            seed: event.id.to_string(),
+            id: event.id.to_string(),
         };
         let before = event.before.as_ref().map(|before| object(before.as_str())).transpose()?;
         Ok(Self { doc: object(event.doc.as_str())?, before, event: Arc::new(happening) })

@@ -95,7 +95,8 @@ fn check_headers(webhook: &Webhook) -> Result<(), WebhookError> {
             false => HeaderValue::from_str(&header.value).is_ok(),
         };
         if HeaderName::from_bytes(header.key.as_bytes()).is_err() || !good_value {
-            let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
+            let also = if is_frappe { "; Frappe's values are Latin-1" } else { "" };
+            let rule = format!("has {:?}, whose name or value HTTP does not allow{also}", header.key);
             return Err(WebhookError::invalid("headers", rule));
         }
         let may_sign = is_frappe && header.key.eq_ignore_ascii_case("x-frappe-webhook-signature");

@@ -12,7 +12,7 @@ use crate::python::{builtins, utils};
 const DEPTH_MAX: usize = 100;
 
 /// Names that are there besides functions.
-const NAMES: [&str; 7] = ["doc", "before", "doctype", "doc_event", "user", "utils", "frappe"];
+const NAMES: [&str; 8] = ["doc", "before", "doctype", "doc_event", "event_id", "user", "utils", "frappe"];
 
 /// Returns the first fault of an expression.
 pub(super) fn check(expression: &Expr) -> Option<Fault> {

@@ -131,6 +131,7 @@ impl<'a> Run<'a> {
             "doc" => Ok(Py::Dict(self.names.doc.clone())),
             "before" => Ok(self.names.before.clone().map_or(Py::None, Py::Dict)),
             "doctype" => Ok(Py::str(&self.names.event.doctype)),
+            "event_id" => Ok(Py::str(&self.names.event.id)),
             "doc_event" => Ok(Py::str(&self.names.event.doc_event)),
             "user" => Ok(text(&self.names.event.user)),
             _ => Err(Fault::new(format!("'{name}' is a function; call it"), part)),

@@ -90,6 +90,7 @@ fn text_has_pythons_methods() {
 fn frappes_functions_and_the_time_of_the_event() {
     check(&[
         "utils.flt('1,234.5') == 1234.5 and flt(None) == 0 and utils.flt(2.345, 2) == 2.34 and flt('2.675', 2) == 2.68 and cint('7.9') == 7",
+        "event_id == 'e' and doctype == 'Quotation' and doc_event == 'on_update'",
         "utils.nowdate() == '2026-02-03' and today() == nowdate() and str(now_datetime()) == '2026-02-03 04:05:06'",
         "getdate(doc.due_date) > getdate() and utils.date_diff(doc.due_date, nowdate()) == 26",
         "add_days('2026-01-31', 1) == '2026-02-01' and add_months('2026-01-31', 1) == '2026-02-28'",

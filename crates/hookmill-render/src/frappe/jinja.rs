@@ -77,6 +77,7 @@ pub(super) fn context(names: &Names, kind: DocKind, asked: &HashSet<String>) -> 
     context.insert("doc", record(&names.doc, names.before.as_ref()));
     context.insert("before", names.before.as_ref().map_or_else(|| Value::from(()), |before| record(before, None)));
     context.insert("doctype", Value::from(&names.event.doctype));
+    context.insert("event_id", Value::from(&names.event.id));
     context.insert("doc_event", Value::from(&names.event.doc_event));
     context.insert("user", names.event.user.as_deref().map_or_else(|| Value::from(()), Value::from));
     context.insert("frappe", Module::value("frappe", names.event.user.clone()));
@@ -144,7 +145,7 @@ fn arguments(state: &State<'_, '_>, args: &[Value]) -> Result<Args, Error> {
 /// Chooses an item: by the event, not by chance, so that the same event gives the same request.
 fn random(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
     struct Drawn(u64);
-    let seed = happening(state)?.seed.clone();
+    let seed = happening(state)?.id.clone();
     let length = value.len().filter(|length| *length > 0);
     let length = length.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "random needs a list with items"))?;
     let drawn = state.get_or_insert_extension(Drawn(0));

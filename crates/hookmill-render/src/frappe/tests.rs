@@ -94,6 +94,7 @@ fn filters_functions_and_methods_are_frappes() {
     check("{{ ' a '.strip() }}{{ 'a,b'.split(',') }} {{ '{}-{:.2f}'.format('x', 1.5) }}", "a['a', 'b'] x-1.50");
     check("{{ frappe.session.user }} {{ _('Open') }} {{ sum([1, 2]) }} {{ len(doc['items']) }}", "ana Open 3 2");
     check("{% for key, value in {'a': 1}.items() %}{{ key }}={{ value }}{% endfor %}", "a=1");
+    check("{{ event_id }} {{ doctype }} {{ doc_event }}", "e Quotation on_update");
     check("{{ range(0, 100)|random }}", &rendered_once("{{ range(0, 100)|random }}"));
 }
 
