@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hookmill_core::{DeliveryId, Digest, Fault};
+use hookmill_core::{DeliveryId, Digest, Fault, PluginName, PluginRun};
 use jiff::Timestamp;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{AsContextMut as _, Store};
@@ -58,6 +58,14 @@ impl<T> Report<T> {
     pub(crate) fn and_then<U>(self, next: impl FnOnce(T) -> Result<U, Fault>) -> Report<U> {
         let Self { result, fuel, memory, log } = self;
         Report { result: result.and_then(next), fuel, memory, log }
+    }
+
+    /// Splits the report into the result and the record of the run, which has no hashes of input and output yet.
+    pub fn into_run(self, name: PluginName, plugin: &Plugin) -> (Result<T, Fault>, PluginRun) {
+        let Self { result, fuel, memory, log } = self;
+        let (digest, engine_hash) = (plugin.digest(), Some(plugin.engine_hash()));
+        let run = PluginRun { name, digest, fuel, memory, log, engine_hash, input_hash: None, output_hash: None };
+        (result, run)
     }
 }
 

@@ -1,19 +1,19 @@
 //! Fixtures: an event, settings, and what a plugin is to make of them. They are an author's tests and, shipped inside the
 //! component, what it must meet wherever it is taken in.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hookmill_core::webhook::Grant;
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, Explain, JsonText, Request, TenantId, WebhookName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use wasm_encoder::{Component, CustomSection, Encode as _, RawSection, Section as _};
+use wasm_encoder::{Component, RawSection};
 use wasmparser::{Parser, Payload};
 
 use crate::call::Plugin;
 use crate::difference::Difference;
 use crate::expect::Expect;
+use crate::section;
 use crate::transform::{Grants, Transform, TransformReport};
 
 /// The name of the custom section that holds a component's fixtures: a JSON array.
@@ -35,7 +35,7 @@ pub struct Fixture {
     /// The event, in the words of `POST /v1/events`.
     pub event: JsonText,
     /// The webhook's settings for the plugin.
-    #[serde(default = "no_settings")]
+    #[serde(default = "JsonText::empty_object")]
     pub settings: JsonText,
     /// What the host would send without the plugin, as far as it matters.
     #[serde(default, skip_serializing_if = "Draft::is_plain")]
@@ -118,10 +118,6 @@ impl Explain for FixtureError {
     }
 }
 
-fn no_settings() -> JsonText {
-    JsonText::parse("{}").expect("an empty object is JSON")
-}
-
 impl Draft {
     fn is_plain(&self) -> bool {
         *self == Self::default()
@@ -169,11 +165,7 @@ impl Fixture {
         let fault = |cause: String| FixtureError::new("the fixtures can't be embedded", cause);
         let json = serde_json::to_vec(fixtures).map_err(|error| fault(error.to_string()))?;
         read_section(&json).map_err(fault)?;
-        let section = CustomSection { name: Cow::Borrowed(FIXTURES_SECTION), data: Cow::Borrowed(&json) };
-        let mut bytes = component.to_vec();
-        bytes.push(section.id());
-        section.encode(&mut bytes);
-        Ok(bytes)
+        Ok(section::append(component, FIXTURES_SECTION, &json))
     }
 
     /// Returns `component` without the fixtures that it brings along, so that one that does not meet them can be run.

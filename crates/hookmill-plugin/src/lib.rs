@@ -24,6 +24,7 @@ mod limits;
 mod log;
 mod manifest;
 mod problem;
+mod section;
 mod transform;
 mod trial;
 

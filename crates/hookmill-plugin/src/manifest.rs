@@ -1,15 +1,13 @@
 //! `plugin.toml`: what a plugin says of itself, embedded in its component as a custom section.
 
-use std::borrow::Cow;
-
 use hookmill_core::select::Selection;
 use hookmill_core::{Explain, PluginName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wasm_encoder::{CustomSection, Encode as _, Section as _};
 
 use crate::describe::check_schema;
 use crate::limits::PluginLimits;
+use crate::section;
 
 /// The name of the custom section that holds the text of `plugin.toml`.
 pub(crate) const SECTION: &str = "hookmill:plugin.toml";
@@ -86,11 +84,7 @@ impl Manifest {
     /// Returns `component` with the text of a `plugin.toml` embedded, after checking the text.
     pub fn embed(text: &str, component: &[u8]) -> Result<Vec<u8>, ManifestError> {
         Self::parse(text)?;
-        let section = CustomSection { name: Cow::Borrowed(SECTION), data: Cow::Borrowed(text.as_bytes()) };
-        let mut bytes = component.to_vec();
-        bytes.push(section.id());
-        section.encode(&mut bytes);
-        Ok(bytes)
+        Ok(section::append(component, SECTION, text.as_bytes()))
     }
 }
 

@@ -69,17 +69,9 @@ pub struct TransformReport {
 impl TransformReport {
     /// Splits the report into the result and the record of the run.
     pub fn into_run(self, name: PluginName, plugin: &Plugin) -> (Result<Decision, Fault>, PluginRun) {
-        let run = PluginRun {
-            name,
-            digest: plugin.digest(),
-            fuel: self.fuel,
-            memory: self.memory,
-            log: self.log,
-            engine_hash: Some(plugin.engine_hash()),
-            input_hash: Some(self.input_hash),
-            output_hash: self.output_hash,
-        };
-        (self.result, run)
+        let Self { result, fuel, memory, log, input_hash, output_hash } = self;
+        let (result, run) = Report { result, fuel, memory, log }.into_run(name, plugin);
+        (result, PluginRun { input_hash: Some(input_hash), output_hash, ..run })
     }
 }
 

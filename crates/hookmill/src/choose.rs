@@ -26,7 +26,7 @@ impl Inner {
     /// Chooses the version that runs for `event`.
     pub(crate) async fn choose(&self, hook: &Hook, event: &Event) -> Choice {
         let Some(wanted) = &hook.webhook().plugin else { return Choice::Nothing };
-        match self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await {
+        match self.plugins.pick(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await {
             Some(plugin) => Choice::Version(plugin),
             None => {
                 let version = wanted.digest.map(|digest| format!(" of version {digest}")).unwrap_or_default();

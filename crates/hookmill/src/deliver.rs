@@ -75,7 +75,7 @@ impl Inner {
         ticket.held = false;
         let tried = match &hook {
             Some(hook) => {
-                let tried = self.attempt(hook, &ticket, &work, choice.clone()).await;
+                let tried = self.attempt(hook, &ticket, &work, &choice).await;
                 self.fared(hook, &choice, tried.run.as_ref(), tried.fault.as_ref(), &tried.outcome);
                 tried
             }
@@ -98,12 +98,12 @@ impl Inner {
     }
 
     /// Steps 5 to 7: what is to be sent, and sending it.
-    async fn attempt(self: &Arc<Self>, hook: &Arc<Hook>, ticket: &Ticket, work: &Work, choice: Choice) -> Try {
+    async fn attempt(self: &Arc<Self>, hook: &Arc<Hook>, ticket: &Ticket, work: &Work, choice: &Choice) -> Try {
         let (request, prepared) = match &work.request {
             Some(kept) => (kept.clone(), None),
             None => {
                 let Prepared { request, run, fault } =
-                    self.prepared(hook, &ticket.pending.id, &work.event, choice).await;
+                    self.prepared(hook, &ticket.pending.id, &work.event, choice.clone()).await;
                 match request {
                     Ok(request) => (Arc::new(request), Some((run, fault))),
                     Err(outcome) => return Try { outcome, rendered: None, response: None, run, judge: None, fault },
@@ -121,7 +121,8 @@ impl Inner {
                     handles.redact(response, MASK);
                 }
                 let Sent { outcome, response, .. } = sent;
-                let judged = self.judged(hook, &ticket.pending.id, &work.event, outcome, response.as_ref()).await;
+                let id = &ticket.pending.id;
+                let judged = self.judged(hook, id, &work.event, choice, outcome, response.as_ref()).await;
                 let Judged { outcome, run: judge, fault: judge_fault } = judged;
                 Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
             }

@@ -84,7 +84,7 @@ impl Inner {
     ) -> Result<PluginDiff, EngineError> {
         let info = self.plugins.find(tenant, name).await.ok_or_else(|| EngineError::not_found("plugin", name))?;
         let active = info.active.ok_or_else(|| EngineError::Conflict {
-            code: "plugin_no_canary",
+            code: "plugin_no_active",
             what: format!("{name} has no active version to compare with"),
         })?;
         let both =

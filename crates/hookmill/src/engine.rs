@@ -94,7 +94,7 @@ impl Inner {
     ) -> Result<(StoredWebhook, bool), EngineError> {
         let any = EventId::new("settings").expect("a valid id");
         if let Some(wanted) = &webhook.plugin
-            && let Some(plugin) = self.plugins.pick_or_load(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
+            && let Some(plugin) = self.plugins.pick(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
         {
             let settings = wanted.settings.clone();
             let seed = DeliveryId::of(tenant, &any, name);

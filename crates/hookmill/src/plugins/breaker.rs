@@ -81,8 +81,12 @@ impl Breakers {
         now: Timestamp,
     ) {
         let mut breakers = self.breakers();
+        let fault = fault.filter(|fault| is_the_plugins(fault));
+        if fault.is_none() && breakers.is_empty() {
+            return;
+        }
         let key = (tenant.clone(), name.clone());
-        let Some(fault) = fault.filter(|fault| is_the_plugins(fault)) else {
+        let Some(fault) = fault else {
             if breakers.get(&key).is_some_and(|breaker| breaker.digest == digest) {
                 breakers.remove(&key);
             }
