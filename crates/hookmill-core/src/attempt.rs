@@ -85,6 +85,9 @@ pub struct PluginRun {
     pub memory: u64,
     /// What it logged, a line each, with the level in front.
     pub log: Vec<String>,
+    /// Whether an instance that was kept from an earlier call ran, as the plugin's manifest asks for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
     /// The digest of the engine, its settings and the limits: what decides the result beside component and input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_hash: Option<Digest>,

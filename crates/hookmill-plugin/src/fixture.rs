@@ -7,8 +7,6 @@ use hookmill_core::webhook::Grant;
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, Explain, JsonText, Request, TenantId, WebhookName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use wasm_encoder::{Component, RawSection};
-use wasmparser::{Parser, Payload};
 
 use crate::call::Plugin;
 use crate::difference::Difference;
@@ -170,26 +168,8 @@ impl Fixture {
 
     /// Returns `component` without the fixtures that it brings along, so that one that does not meet them can be run.
     pub fn strip(component: &[u8]) -> Result<Vec<u8>, FixtureError> {
-        let fault = |cause: &dyn std::fmt::Display| FixtureError::new("the component can't be read", cause);
-        let mut kept = Component::new();
-        let mut depth = 0_usize;
-        for payload in Parser::new(0).parse_all(component) {
-            let payload = payload.map_err(|error| fault(&error))?;
-            match &payload {
-                Payload::Version { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::CustomSection(section) if depth == 1 && section.name() == FIXTURES_SECTION => {}
-                other if depth == 1 => {
-                    if let Some((id, range)) = other.as_section() {
-                        let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-                        let data = range.and_then(|(start, end)| component.get(start..end));
-                        kept.section(&RawSection { id, data: data.ok_or_else(|| fault(&"a section ends behind it"))? });
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(kept.finish())
+        section::strip(component, FIXTURES_SECTION)
+            .map_err(|cause| FixtureError::new("the component can't be read", cause))
     }
 
     /// Makes the fixture ready; an event that does not say when it happened does so at `now`.

@@ -27,6 +27,7 @@ mod problem;
 mod section;
 mod transform;
 mod trial;
+mod warm;
 
 pub use call::{Plugin, Report};
 pub use compile::{Compiler, compile_worker};

@@ -60,8 +60,9 @@ impl Inner {
         if plugin.is_none() && hook.renderer.is_cheap() {
             return prepare(hook, None, event, id);
         }
+        let pace = hook.pace.clone();
         let (hook, event, id) = (hook.clone(), event.clone(), *id);
-        self.guests.run(move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
+        self.guests.run(&pace, move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
             Prepared::failed(
                 "plugin_host_panic",
                 "the host failed while it rendered the request; please report this".into(),

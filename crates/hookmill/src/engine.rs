@@ -99,7 +99,10 @@ impl Inner {
             let settings = wanted.settings.clone();
             let seed = DeliveryId::of(tenant, &any, name);
             // None only while the engine is being torn down.
-            self.guests.run(move || plugin.check_settings(&settings, &seed)).await.unwrap_or(Ok(()))?;
+            self.guests
+                .run(&Arc::default(), move || plugin.check_settings(&settings, &seed))
+                .await
+                .unwrap_or(Ok(()))?;
         }
         self.webhooks.put(tenant, name, webhook).await
     }

@@ -39,7 +39,7 @@ impl Inner {
         };
         let Some(plugin) = plugin.filter(Plugin::judges) else { return asks_nobody(outcome) };
         let (job_hook, job_event, job_id, answer) = (hook.clone(), event.clone(), *id, response.clone());
-        let report = self.guests.run(move || {
+        let report = self.guests.run(&hook.pace, move || {
             let plugin_use = job_hook.webhook().plugin.as_ref()?;
             let judge =
                 Judge { event: &job_event, response: &answer, settings: &plugin_use.settings, delivery: &job_id };

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::EngineError;
+use crate::guests::Pace;
 use crate::scheduler::{Lane, Receiver};
 
 const KIND: &str = "webhook";
@@ -30,6 +31,8 @@ pub(crate) struct Hook {
     /// What a plugin may use by name; none without one, for then nobody means handles by what looks like them.
     pub(crate) handles: Option<SecretHandles>,
     pub(crate) receiver: Receiver,
+    /// How long its plugin and templates take.
+    pub(crate) pace: Arc<Pace>,
     revision: Revision,
 }
 
@@ -50,7 +53,7 @@ impl Hook {
         let receiver = receiver_of(&tenant, &name, &webhook);
         let handles = webhook.plugin.as_ref().map(|plugin| SecretHandles::new(plugin.secrets.clone()));
         let renderer = Renderer::compile(Arc::new(webhook))?;
-        Ok(Self { tenant, name, renderer, secrets, handles, receiver, revision })
+        Ok(Self { tenant, name, renderer, secrets, handles, receiver, pace: Arc::default(), revision })
     }
 
     pub(crate) fn webhook(&self) -> &Webhook {
