@@ -6,9 +6,17 @@ use crate::limits::{ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
 use crate::retry::Retry;
 use crate::{Explain, WebhookName};
 
+mod auth;
+mod envelope;
 mod plugin;
+mod secret;
+mod signing;
 
+pub use auth::{Auth, Basic, ClientAuth, Mtls, OAuth2};
+pub use envelope::{Envelope, Handshake};
 pub use plugin::{Grant, OnError, PluginUse};
+pub use secret::{Ends, OVERLAP, Secret};
+pub use signing::Signing;
 
 /// The user's rule, in the words of Frappe's form. Unknown fields are refused by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,9 +58,30 @@ pub struct Webhook {
     /// The plugin that makes the request.
     #[serde(default)]
     pub plugin: Option<PluginUse>,
-    /// Secrets to sign with, the current one first; `whsec_` and base64, as Standard Webhooks has it.
+    /// Secrets to sign with, the current one first.
     #[serde(default)]
-    pub secrets: Vec<String>,
+    pub secrets: Vec<Secret>,
+    /// The public keys of the secrets, where an answer carries them along; they are worked out, never taken.
+    #[serde(default, skip_serializing)]
+    pub public_keys: Option<Vec<String>>,
+    /// Whose convention the signature follows.
+    #[serde(default, skip_serializing_if = "Signing::is_standard")]
+    pub signing: Signing,
+    /// The header that bears the signature, where it is not the convention's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_header: Option<String>,
+    /// What goes around the body.
+    #[serde(default, skip_serializing_if = "Envelope::is_none")]
+    pub envelope: Envelope,
+    /// CloudEvents' `source`; without one it is made of the tenant's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_source: Option<String>,
+    /// Whether the receiver is asked first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<Handshake>,
+    /// How hookmill shows the receiver who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// Whose rules for spelling the body hold.
     #[serde(default)]
     pub profile: Profile,
@@ -219,6 +248,7 @@ impl Webhook {
         if let Some(plugin) = &self.plugin {
             plugin.check_secrets()?;
         }
+        self.check_sending()?;
         if let Some(fault) = self.retry.fault() {
             return Err(WebhookError::invalid("retry", fault));
         }
@@ -235,7 +265,7 @@ impl Webhook {
             return Err(WebhookError::NotOffered { field: "coalesce_ms", instead: "0" });
         }
         if !self.dynamic_url {
-            self.static_url()?;
+            absolute_url("request_url", &self.request_url)?;
         }
         Ok(())
     }
@@ -245,14 +275,35 @@ impl Webhook {
         self.plugin.as_ref().is_some_and(|plugin| plugin.grants.contains(&grant))
     }
 
-    fn static_url(&self) -> Result<url::Url, WebhookError> {
-        let url = url::Url::parse(self.request_url.trim())
-            .map_err(|error| WebhookError::invalid("request_url", format!("is not an absolute URL: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-            return Err(WebhookError::invalid("request_url", "must be an http or https URL with a host"));
+    /// The rules for signing, envelope and authentication.
+    fn check_sending(&self) -> Result<(), WebhookError> {
+        secret::check(&self.secrets)?;
+        if matches!(self.signing, Signing::Github | Signing::Stripe) && self.secrets.is_empty() {
+            return Err(WebhookError::invalid("secrets", "must have one to sign with"));
         }
-        Ok(url)
+        if self.signature_header.is_some() && self.signing.header().is_none() {
+            return Err(WebhookError::invalid("signature_header", "has no signature to bear"));
+        }
+        envelope::check_source(self.event_source.as_deref())?;
+        self.handshake.as_ref().map_or(Ok(()), Handshake::check)?;
+        let Some(auth) = &self.auth else { return Ok(()) };
+        auth.check()?;
+        let is_authorization = |header: &Header| header.key.eq_ignore_ascii_case("authorization");
+        if auth.sets_authorization() && self.headers.iter().any(is_authorization) {
+            return Err(WebhookError::invalid("headers", "has an Authorization, which `auth` sets already"));
+        }
+        Ok(())
     }
+}
+
+/// Parses the URL that `field` holds, to which requests are to go.
+fn absolute_url(field: &str, text: &str) -> Result<url::Url, WebhookError> {
+    let url = url::Url::parse(text.trim())
+        .map_err(|error| WebhookError::invalid(field, format!("is not an absolute URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(WebhookError::invalid(field, "must be an http or https URL with a host"));
+    }
+    Ok(url)
 }
 
 /// Why a webhook was not taken.

@@ -36,9 +36,9 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fence = store.lease(PARTITION).await?;
-    let policy = AddressPolicy::new(config.allow.iter().copied());
-    let client = Client::new(ClientConfig { policy: policy.clone() })?;
-    let webhooks = Webhooks::open(store.clone(), policy).await?;
+    let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
+    let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
+    let webhooks = Webhooks::open(store.clone(), client).await?;
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,
@@ -65,7 +65,6 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         webhooks,
         plugins,
         guests: GuestThreads::start(config.guest_threads)?,
-        client,
         feed: broadcast::Sender::new(FEED_LENGTH),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),

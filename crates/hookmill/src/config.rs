@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hookmill_delivery::{AllowedHost, Proxy};
 use hookmill_plugin::{Compiler, PluginLimits};
 use ipnet::IpNet;
 
@@ -16,6 +17,10 @@ pub struct EngineConfig {
     pub plugins_dir: Option<PathBuf>,
     /// Networks that receivers may be in although they are not public.
     pub allow: Vec<IpNet>,
+    /// Hosts that receivers may be, although their addresses are loopback, private or shared ones.
+    pub allow_hosts: Vec<AllowedHost>,
+    /// The proxy that every request goes through; those of the environment are never used.
+    pub proxy: Option<Proxy>,
     /// Where components are compiled.
     pub compiler: Compiler,
     /// The bounds of every plugin.
@@ -41,6 +46,8 @@ impl EngineConfig {
             data_dir: data_dir.into(),
             plugins_dir: None,
             allow: vec![],
+            allow_hosts: vec![],
+            proxy: None,
             compiler: Compiler::default(),
             limits: PluginLimits::default(),
             guest_threads: std::thread::available_parallelism().map_or(2, |cores| cores.get().min(64)),

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookmill_core::mask::MASK;
 use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
 use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response, attempt};
-use hookmill_delivery::{Sent, request};
+use hookmill_delivery::{Occasion, Sent};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::choose::Choice;
@@ -113,23 +112,12 @@ impl Inner {
         let rendered = prepared.is_some().then(|| (*request).clone());
         let (run, fault) = prepared.unwrap_or_default();
         let now = self.clock.now();
-        match request::build(&request, &ticket.pending.id, now, &hook.secrets, hook.handles.as_ref()) {
-            Ok(outgoing) => {
-                let timeout = Duration::from_millis(hook.webhook().timeout_ms.into());
-                let mut sent = self.client.send(outgoing, timeout, now).await;
-                if let (Some(handles), Some(response)) = (&hook.handles, &mut sent.response) {
-                    handles.redact(response, MASK);
-                }
-                let Sent { outcome, response, .. } = sent;
-                let id = &ticket.pending.id;
-                let judged = self.judged(hook, id, &work.event, choice, outcome, response.as_ref()).await;
-                let Judged { outcome, run: judge, fault: judge_fault } = judged;
-                Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
-            }
-            Err(error) => {
-                Try { outcome: Outcome::Refused(error.into()), rendered, response: None, run, judge: None, fault }
-            }
-        }
+        let occasion = Occasion { id: &ticket.pending.id, event: &work.event, now };
+        let Sent { outcome, response, .. } = hook.route.send(&request, &occasion).await;
+        let id = &ticket.pending.id;
+        let judged = self.judged(hook, id, &work.event, choice, outcome, response.as_ref()).await;
+        let Judged { outcome, run: judge, fault: judge_fault } = judged;
+        Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
     }
 
     /// Step 9: records the attempt with its verdict, and frees the receiver for the next.

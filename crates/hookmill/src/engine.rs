@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
 use hookmill_core::{DeliveryId, EventEnvelope, EventId, TenantId, Webhook, WebhookName};
-use hookmill_delivery::Client;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,7 +41,6 @@ pub(crate) struct Inner {
     pub(crate) webhooks: Webhooks,
     pub(crate) plugins: Plugins,
     pub(crate) guests: GuestThreads,
-    pub(crate) client: Client,
     pub(crate) feed: broadcast::Sender<Settled>,
     /// Deliveries and housekeeping; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
@@ -104,7 +102,7 @@ impl Inner {
                 .await
                 .unwrap_or(Ok(()))?;
         }
-        self.webhooks.put(tenant, name, webhook).await
+        self.webhooks.put(tenant, name, webhook, self.clock.now()).await
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
-use hookmill_core::webhook::{Grant, Ordering, is_reserved_header};
+use hookmill_core::webhook::{Auth, Grant, Ordering, is_reserved_header};
 use hookmill_core::{DeliveryId, Event, PluginName, TenantId, Webhook, WebhookError, WebhookName, matching};
-use hookmill_delivery::{AddressPolicy, SecretHandles, SigningSecret};
+use hookmill_delivery::{Client, Route};
 use hookmill_render::Renderer;
 use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use url::Url;
@@ -27,9 +28,7 @@ pub(crate) struct Hook {
     pub(crate) tenant: TenantId,
     pub(crate) name: WebhookName,
     pub(crate) renderer: Renderer,
-    pub(crate) secrets: Vec<SigningSecret>,
-    /// What a plugin may use by name; none without one, for then nobody means handles by what looks like them.
-    pub(crate) handles: Option<SecretHandles>,
+    pub(crate) route: Route,
     pub(crate) receiver: Receiver,
     /// How long its plugin and templates take.
     pub(crate) pace: Arc<Pace>,
@@ -38,8 +37,13 @@ pub(crate) struct Hook {
 
 impl Hook {
     /// Checks what concerns more than the webhook's own JSON and prepares it.
-    fn prepare(tenant: TenantId, name: WebhookName, webhook: Webhook, revision: Revision) -> Result<Self, EngineError> {
-        let secrets = webhook.secrets.iter().map(|text| SigningSecret::parse(text)).collect::<Result<_, _>>()?;
+    fn prepare(
+        tenant: TenantId,
+        name: WebhookName,
+        webhook: Webhook,
+        client: &Client,
+        revision: Revision,
+    ) -> Result<Self, EngineError> {
         for header in &webhook.headers {
             if HeaderName::from_bytes(header.key.as_bytes()).is_err() || HeaderValue::from_str(&header.value).is_err() {
                 let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
@@ -51,9 +55,9 @@ impl Hook {
             return Err(WebhookError::invalid("headers", rule).into());
         }
         let receiver = receiver_of(&tenant, &name, &webhook);
-        let handles = webhook.plugin.as_ref().map(|plugin| SecretHandles::new(plugin.secrets.clone()));
+        let route = Route::new(&webhook, client)?;
         let renderer = Renderer::compile(Arc::new(webhook))?;
-        Ok(Self { tenant, name, renderer, secrets, handles, receiver, pace: Arc::default(), revision })
+        Ok(Self { tenant, name, renderer, route, receiver, pace: Arc::default(), revision })
     }
 
     pub(crate) fn webhook(&self) -> &Webhook {
@@ -91,11 +95,14 @@ pub struct StoredWebhook {
     /// All its fields.
     #[serde(flatten)]
     pub webhook: Webhook,
+    /// The public keys of its secrets, for its receiver; none if all are symmetric.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub public_keys: Vec<String>,
 }
 
 impl From<&Hook> for StoredWebhook {
     fn from(hook: &Hook) -> Self {
-        Self { name: hook.name.clone(), webhook: hook.webhook().masked() }
+        Self { name: hook.name.clone(), webhook: hook.webhook().masked(), public_keys: hook.route.public_keys() }
     }
 }
 
@@ -136,21 +143,21 @@ impl Snapshot {
 pub(crate) struct Webhooks {
     snapshot: ArcSwap<Snapshot>,
     store: Arc<dyn Store>,
-    policy: AddressPolicy,
+    client: Client,
     writing: Mutex<()>,
 }
 
 impl Webhooks {
-    pub(crate) async fn open(store: Arc<dyn Store>, policy: AddressPolicy) -> Result<Self, StoreError> {
+    pub(crate) async fn open(store: Arc<dyn Store>, client: Client) -> Result<Self, StoreError> {
         let hooks = store.config(KIND).await?.into_iter().filter_map(|entry| {
             let name = entry.key.name.clone();
             // What an older version took and this one does not is kept, but does not match until it is corrected.
-            from_entry(entry)
+            from_entry(entry, &client)
                 .inspect_err(|error| tracing::error!(webhook = name, %error, "a stored webhook can't be used"))
                 .ok()
         });
         let snapshot = ArcSwap::from_pointee(Snapshot::of(hooks.map(Arc::new)));
-        Ok(Self { snapshot, store, policy, writing: Mutex::new(()) })
+        Ok(Self { snapshot, store, client, writing: Mutex::new(()) })
     }
 
     /// Returns the webhooks that `event` concerns, each with the delivery that it owes.
@@ -185,23 +192,22 @@ impl Webhooks {
         tenant: &TenantId,
         name: &WebhookName,
         webhook: Webhook,
+        now: Timestamp,
     ) -> Result<(StoredWebhook, bool), EngineError> {
         if let Some(other) = webhook.name.as_ref().filter(|other| *other != name) {
             return Err(
                 WebhookError::invalid("name", format!("is {other:?}, but the webhook is saved as {name:?}")).into()
             );
         }
+        // Before anybody has to wait for it: a name may take its time to be resolved.
+        self.check_addresses(&webhook).await?;
         let _turn = self.writing.lock().await;
         let stored = self.find(tenant, name);
-        let webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
+        let mut webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
+        webhook.secrets.iter_mut().for_each(|secret| secret.settle(now));
         let expected = stored.as_ref().map_or(Revision(0), |hook| hook.revision);
         let json = serde_json::to_string(&webhook).expect("a webhook is JSON");
-        let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, expected)?;
-        if !hook.webhook().dynamic_url
-            && let Ok(url) = Url::parse(hook.webhook().request_url.trim())
-        {
-            self.policy.check_url(&url)?;
-        }
+        let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, &self.client, expected)?;
         self.check_room(&hook)?;
         hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
         let answer = StoredWebhook::from(&hook);
@@ -209,6 +215,19 @@ impl Webhooks {
         let others = self.snapshot.load().without(tenant, name);
         self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook]))));
         Ok((answer, stored.is_none()))
+    }
+
+    /// Refuses a webhook whose receiver is where requests may not go, as far as that can be told beforehand.
+    async fn check_addresses(&self, webhook: &Webhook) -> Result<(), EngineError> {
+        let receiver = Some(webhook.request_url.as_str()).filter(|_| !webhook.dynamic_url);
+        let tokens = match &webhook.auth {
+            Some(Auth::OAuth2(oauth2)) => Some(oauth2.token_url.as_str()),
+            _ => None,
+        };
+        for url in receiver.into_iter().chain(tokens).filter_map(|url| Url::parse(url.trim()).ok()) {
+            self.client.policy().look_up(&url).await?;
+        }
+        Ok(())
     }
 
     fn check_room(&self, hook: &Hook) -> Result<(), EngineError> {
@@ -259,8 +278,8 @@ fn config_key(tenant: &TenantId, name: &WebhookName) -> ConfigKey {
     ConfigKey { tenant: tenant.clone(), kind: KIND, name: name.to_string() }
 }
 
-fn from_entry(entry: ConfigEntry) -> Result<Hook, EngineError> {
+fn from_entry(entry: ConfigEntry, client: &Client) -> Result<Hook, EngineError> {
     let name = WebhookName::new(&entry.key.name)?;
     let webhook = Webhook::parse(entry.value.as_bytes())?;
-    Hook::prepare(entry.key.tenant, name, webhook, entry.revision)
+    Hook::prepare(entry.key.tenant, name, webhook, client, entry.revision)
 }

@@ -29,3 +29,53 @@ fn each_fault_has_its_code() {
         assert_eq!(parse(&LEAST.replace("https://example.com/in", url)).map(drop), Err("webhook_invalid"), "{url}");
     }
 }
+
+#[test]
+fn a_secret_may_end_but_never_the_last() {
+    let with = |secrets: &str| parse(&format!(r#"{},"secrets":{secrets}}}"#, LEAST.trim_end_matches('}')));
+    let webhook = with(r#"["whsec_b",{"secret":"whsec_a","until":"2026-12-01T00:00:00Z"},{"secret":"whsec_0"}]"#);
+    let secrets = webhook.expect("taken").secrets;
+    let until: jiff::Timestamp = "2026-12-01T00:00:00Z".parse().expect("a moment");
+    assert_eq!(secrets[1].ends, Ends::At(until));
+    let just_before = until - jiff::SignedDuration::from_nanos(1);
+    assert!(secrets[1].signs_at(just_before) && !secrets[1].signs_at(until));
+    assert_eq!((secrets[0].ends, secrets[2].ends), (Ends::Never, Ends::AfterOverlap));
+    let json = serde_json::to_string(&secrets).expect("JSON");
+    assert_eq!(json, r#"["whsec_b",{"secret":"whsec_a","until":"2026-12-01T00:00:00Z"},{"secret":"whsec_0"}]"#);
+    assert_eq!(with(r#"[{"secret":"whsec_a"}]"#).err(), Some("webhook_invalid"));
+    assert_eq!(with(r#"[{"secret":"a","since":"b"}]"#).err(), Some("webhook_unknown_field"));
+    assert_eq!(with("[1]").err(), Some("webhook_malformed"));
+}
+
+#[test]
+fn what_is_said_of_sending_has_rules() {
+    let with = |extra: &str| parse(&format!("{},{extra}}}", LEAST.trim_end_matches('}'))).map(drop);
+    for good in [
+        r#""signing":"none""#,
+        r#""signing":"github","secrets":["any text"]"#,
+        r#""signing":"stripe","secrets":["a"],"signature_header":"Acme-Signature""#,
+        r#""envelope":"cloudevents-structured","event_source":"https://erp.example.com/a?b=c""#,
+        r#""envelope":"cloudevents-binary","event_source":"/erp","handshake":{"origin":"erp.example.com"}"#,
+        r#""auth":{"basic":{"username":"token","password":""}}"#,
+    ] {
+        assert_eq!(with(good), Ok(()), "{good}");
+    }
+    for bad in [
+        r#""signing":"github""#,
+        r#""signing":"none","signature_header":"X""#,
+        r#""event_source":"a b""#,
+        r#""event_source":"""#,
+        r#""handshake":{"origin":"a b"}"#,
+        r#""auth":{"bearer":"a\nb"}"#,
+        r#""auth":{"bearer":" "}"#,
+        r#""auth":{"basic":{"username":"a:b","password":"c"}}"#,
+        r#""auth":{"oauth2":{"token_url":"ftp://h/","client_id":"a","client_secret":"b"}}"#,
+        r#""auth":{"bearer":"a"},"headers":[{"key":"authorization","value":"b"}]"#,
+    ] {
+        assert_eq!(with(bad), Err("webhook_invalid"), "{bad}");
+    }
+    for none in [r#""auth":{"magic":"a"}"#, r#""signing":"magic""#, r#""envelope":"cloudevents""#] {
+        assert_eq!(with(none), Err("webhook_malformed"), "{none}");
+    }
+    assert_eq!(with(r#""auth":{"basic":{"username":"a","password":"b","realm":"c"}}"#), Err("webhook_unknown_field"));
+}
