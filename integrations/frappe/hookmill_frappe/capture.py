@@ -65,6 +65,6 @@ def _capture(doc: Any, doc_event: str, meta: dict[str, str]) -> None:
         # A document that can't be written as JSON is no reason to refuse its save, and none to forget the event.
         row.update(status="Failed", error_code="not_serialised", error=frappe.get_traceback())
     # This is not caught. It is the database that the document goes into: what keeps the row out keeps the document out.
-    # And after a deadlock the database has already taken back what the save did before: going on would commit half of it.
+    # And after a deadlock the database has taken back what the save did before: to go on would commit half of it.
     outbox.add(row)
     wake.after_commit()
