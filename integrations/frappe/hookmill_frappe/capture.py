@@ -13,14 +13,16 @@ import frappe
 
 from hookmill_frappe import clock, event, outbox, settings, wake
 
+# Bytes of an event that are kept. Twice what hookmill takes, and far below the largest statement that MariaDB takes by
+# default: a document that hookmill would refuse must not be refused by the database because of its event.
+PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+
 # Its events tell how the document was before.
 _WITH_BEFORE = ("on_update", "on_submit", "on_cancel", "on_update_after_submit", "on_change")
 
 
 def on_doc_event(doc: Any, method: str, *args: Any, **kwargs: Any) -> None:
     """Records what Frappe calls `method` on a document, if the settings want it."""
-    if doc.doctype in settings.OWN_DOCTYPES:
-        return
     if method == "on_change" and doc.flags.in_insert:
         # As in Frappe: what has just come into being has not changed.
         return
@@ -52,7 +54,7 @@ def _capture(doc: Any, doc_event: str, meta: dict[str, str]) -> None:
         "doc_event": doc_event,
     }
     try:
-        row["payload"] = event.line(
+        payload = event.line(
             event_id=event_id,
             doc=doc,
             doc_event=doc_event,
@@ -61,6 +63,14 @@ def _capture(doc: Any, doc_event: str, meta: dict[str, str]) -> None:
             user=frappe.session.user,
             meta={"site": frappe.local.site, **meta},
         )
+        size = len(payload.encode())
+        if size <= PAYLOAD_BYTES_MAX:
+            row["payload"] = payload
+        else:
+            too_large = (
+                f"The event has {size} bytes. At most {PAYLOAD_BYTES_MAX} are kept; hookmill takes 1 MiB a document."
+            )
+            row.update(status="Failed", error_code="too_large", error=too_large)
     except Exception:
         # A document that can't be written as JSON is no reason to refuse its save, and none to forget the event.
         row.update(status="Failed", error_code="not_serialised", error=frappe.get_traceback())

@@ -29,6 +29,10 @@ def drain() -> None:
 def _send_all(config: Any) -> None:
     """Sends batch after batch; what is left when the time is over goes out with the next minute."""
     connection = settings.connection(config)
+    if not connection.token:
+        settings.record_trouble(config, "There is no token that can be read. Give it again.", None)
+        frappe.db.commit()
+        return
     max_rows = connection.batch_rows
     until = time.monotonic() + _BUDGET_SECONDS
     while time.monotonic() < until:

@@ -57,8 +57,8 @@ def wants(config: Any, doctype: str, doc_event: str) -> bool:
 
 
 def connection(config: Any) -> Connection:
-    """Returns where to send; the token of site_config.json wins over the one of the form."""
-    token = frappe.conf.get("hookmill_token") or config.get_password("token", raise_exception=False) or ""
+    """Returns where to send; the token of site_config.json wins over the one of the form, and may be missing."""
+    token = frappe.conf.get("hookmill_token") or _password(config) or ""
     return Connection(
         url=(config.url or "").rstrip("/"),
         token=token.strip(),
@@ -66,6 +66,14 @@ def connection(config: Any) -> Connection:
         batch_bytes=(config.batch_kb or DEFAULT_BATCH_KB) * 1024,
         timeout=config.timeout or DEFAULT_TIMEOUT,
     )
+
+
+def _password(config: Any) -> str | None:
+    try:
+        return config.get_password("token", raise_exception=False)
+    except frappe.ValidationError:
+        # It was encrypted with the key of another site, of which this one is a copy.
+        return None
 
 
 def is_backing_off(config: Any) -> bool:

@@ -16,7 +16,7 @@ JOB_ID = "hookmill_drain"
 def after_commit() -> None:
     """Asks for one drain after the commit, however many events the transaction has."""
     if not hasattr(frappe.db, "after_commit"):
-        _enqueue(enqueue_after_commit=True)
+        # Older than Frappe 15: only the scheduler is left.
         return
     if getattr(frappe.local, "hookmill_wake", False):
         return
@@ -32,16 +32,12 @@ def now() -> None:
     config = settings.cached()
     if config is None or settings.is_backing_off(config):
         return
-    _enqueue()
+    try:
+        frappe.enqueue(JOB, queue="default", job_id=JOB_ID, deduplicate=True)
+    except Exception:
+        # The document is committed: its user must not be told otherwise because the queue is out of reach.
+        frappe.logger("hookmill").warning("no drain can be enqueued; the scheduler will run one", exc_info=True)
 
 
 def _forget() -> None:
     frappe.local.hookmill_wake = False
-
-
-def _enqueue(**options: bool) -> None:
-    try:
-        frappe.enqueue(JOB, queue="default", job_id=JOB_ID, deduplicate=True, **options)
-    except Exception:
-        # The document is committed: its user must not be told otherwise because the queue is out of reach.
-        frappe.logger("hookmill").warning("no drain can be enqueued; the scheduler will run one", exc_info=True)

@@ -124,6 +124,16 @@ class Answers(SiteCase):
         self.assertEqual(self.drain(taken), [3])
         self.assertEqual(self.waits(), 0)
 
+    def test_without_a_token_that_can_be_read_nothing_is_sent(self) -> None:
+        self.save(1)
+        unreadable = mock.patch(
+            "frappe.model.document.Document.get_password", side_effect=frappe.ValidationError("key")
+        )
+        with unreadable:
+            self.assertEqual(self.drain(taken), [])
+        self.assertEqual(self.waits(), 1)
+        self.assertIn("no token", self.settings().last_error)
+
     def test_a_batch_of_which_some_is_refused_and_some_is_delayed(self) -> None:
         self.save(4)
         ids = [row.event_id for row in self.outbox()]

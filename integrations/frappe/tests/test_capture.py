@@ -44,10 +44,12 @@ class Transactions(SiteCase):
         self.assertEqual({name for _, name in self.events()}, {"N-1"})
 
     def test_one_transaction_wakes_one_drain_after_its_commit(self) -> None:
-        for number in range(5):
-            note(f"N-{number}").insert()
-        self.assertEqual(self.site.jobs, [])
-        frappe.db.commit()
+        with mock.patch.object(frappe, "enqueue", wraps=frappe.enqueue) as enqueue:
+            for number in range(5):
+                note(f"N-{number}").insert()
+            self.assertEqual(enqueue.call_count, 0)
+            frappe.db.commit()
+            self.assertEqual(enqueue.call_count, 1)
         self.assertEqual([job.method for job in self.site.jobs], ["hookmill_frappe.drain.drain"])
         note("N-9").insert()
         frappe.db.commit()
@@ -81,12 +83,12 @@ class Fourteen(SiteCase):
 
     version = 14
 
-    def test_a_commit_wakes_a_drain_by_the_queue_itself(self) -> None:
+    def test_events_are_recorded_and_left_to_the_scheduler(self) -> None:
         self.configure()
         note("N-1").insert()
-        self.assertEqual(self.site.jobs, [])
         frappe.db.commit()
-        self.assertEqual({job.method for job in self.site.jobs}, {"hookmill_frappe.drain.drain"})
+        self.assertEqual(len(self.events()), 2)
+        self.assertEqual(self.site.jobs, [])
 
 
 class Events(SiteCase):
@@ -254,6 +256,14 @@ class Content(SiteCase):
         self.assertEqual(len(row.payload.split("\n")), 1)
         sent = row.event["doc"]
         self.assertEqual((sent["due"], sent["weight"], sent["content"]), ("2026-02-03", None, "Ünï ? <b>\n\u2028"))
+
+    def test_a_document_far_too_large_is_saved_and_its_event_kept_without_content(self) -> None:
+        note("N-1", content="x" * (4 * 1024 * 1024)).insert()
+        frappe.db.commit()
+        self.assertEqual(frappe.db.count("Note"), 1)
+        self.assertEqual(
+            [(row.status, row.error_code, row.size) for row in self.outbox()], [("Failed", "too_large", 0)] * 2
+        )
 
     def test_a_document_that_can_not_be_written_is_kept_as_failed_and_saved(self) -> None:
         with mock.patch("hookmill_frappe.event.document", side_effect=TypeError("no JSON")):

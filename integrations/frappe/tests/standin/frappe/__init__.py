@@ -141,7 +141,6 @@ def enqueue(
     *,
     job_id: str | None = None,
     deduplicate: bool = False,
-    enqueue_after_commit: bool = False,
     **kwargs: Any,
 ) -> None:
     """Queues a job; one with an id that is queued or running is not queued again."""
@@ -149,11 +148,7 @@ def enqueue(
         raise ConnectionError("the queue can't be reached")
     if deduplicate and any(job.job_id == job_id for job in _site.jobs):
         return
-    job = _dict(method=method, queue=queue, job_id=job_id, kwargs=kwargs)
-    if enqueue_after_commit:
-        local.db.add_after_commit(lambda: _site.jobs.append(job))
-    else:
-        _site.jobs.append(job)
+    _site.jobs.append(_dict(method=method, queue=queue, job_id=job_id, kwargs=kwargs))
 
 
 def get_meta(doctype: str) -> Meta:

@@ -47,9 +47,6 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    def add_after_commit(self, function: Callable[[], None]) -> None:
-        self._after_commit.add(function)
-
     def commit(self) -> None:
         if self._disable_transaction_control:
             warnings.warn("a hook tried to commit", stacklevel=2)
