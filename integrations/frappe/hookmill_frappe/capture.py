@@ -71,10 +71,14 @@ def _capture(doc: Any, doc_event: str, meta: dict[str, str]) -> None:
                 f"The event has {size} bytes. At most {PAYLOAD_BYTES_MAX} are kept; hookmill takes 1 MiB a document."
             )
             row.update(status="Failed", error_code="too_large", error=too_large)
-    except Exception:
-        # A document that can't be written as JSON is no reason to refuse its save, and none to forget the event.
+    except Exception as error:
+        # A computed field may ask the database. After a deadlock that has taken back what the save did before: to go on
+        # would commit half of it.
+        if error.args and frappe.db.is_deadlocked(error):
+            raise
+        # Else, a document that can't be written as JSON is no reason to refuse its save, and none to forget the event.
         row.update(status="Failed", error_code="not_serialised", error=frappe.get_traceback())
-    # This is not caught. It is the database that the document goes into: what keeps the row out keeps the document out.
-    # And after a deadlock the database has taken back what the save did before: to go on would commit half of it.
+    # Nothing of this is caught. It is the database that the document goes into: what keeps the row out keeps the
+    # document out, and for a deadlock the same holds as above.
     outbox.add(row)
     wake.after_commit()

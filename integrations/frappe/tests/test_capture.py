@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 from unittest import mock
 
 import frappe
@@ -257,6 +258,11 @@ class Content(SiteCase):
         sent = row.event["doc"]
         self.assertEqual((sent["due"], sent["weight"], sent["content"]), ("2026-02-03", None, "Ünï ? <b>\n\u2028"))
 
+    def test_after_a_deadlock_the_save_does_not_go_on(self) -> None:
+        deadlock = sqlite3.OperationalError("deadlock found when a computed field asked")
+        with mock.patch("hookmill_frappe.event.document", side_effect=deadlock), self.assertRaises(sqlite3.Error):
+            note("N-1").insert()
+
     def test_a_document_far_too_large_is_saved_and_its_event_kept_without_content(self) -> None:
         note("N-1", content="x" * (4 * 1024 * 1024)).insert()
         frappe.db.commit()
@@ -266,7 +272,7 @@ class Content(SiteCase):
         )
 
     def test_a_document_that_can_not_be_written_is_kept_as_failed_and_saved(self) -> None:
-        with mock.patch("hookmill_frappe.event.document", side_effect=TypeError("no JSON")):
+        with mock.patch("hookmill_frappe.event.document", side_effect=[TypeError("no JSON"), RuntimeError()]):
             note("N-1").insert()
         frappe.db.commit()
         self.assertEqual(frappe.db.count("Note"), 1)

@@ -66,6 +66,9 @@ class Database:
             self._connection.rollback()
             self._after_rollback.run()
 
+    def is_deadlocked(self, error: Exception) -> bool:
+        return "deadlock" in str(error.args[0])
+
     def savepoint(self, save_point: str) -> None:
         if not self._connection.in_transaction:
             self._connection.execute("begin")
