@@ -14,7 +14,7 @@ _BUDGET_SECONDS = 200.0
 
 
 def drain() -> None:
-    """Runs as a background job: woken by a commit, and once a minute."""
+    """Runs as a background job: woken by a commit, and with every tick of the scheduler."""
     with lock.only_one() as held:
         if not held:
             return
@@ -27,7 +27,7 @@ def drain() -> None:
 
 
 def _send_all(config: Any) -> None:
-    """Sends batch after batch; what is left when the time is over goes out with the next minute."""
+    """Sends batch after batch; what is left when the time is over goes out with the next tick."""
     connection = settings.connection(config)
     if not connection.token:
         settings.record_trouble(config, "There is no token that can be read. Give it again.", None)

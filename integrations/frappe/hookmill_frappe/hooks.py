@@ -28,5 +28,6 @@ workflow_methods = [
     {"name": "Send workflow_transition to hookmill", "method": "hookmill_frappe.capture.workflow_transition"}
 ]
 
-# What a commit did not wake, and what waits for hookmill to come back, goes out with the next minute.
+# What a commit did not wake, and what waits for hookmill to come back, goes out with the scheduler's next tick: a minute in
+# Frappe 15, four in newer ones, unless scheduler_tick_interval in common_site_config.json says otherwise.
 scheduler_events = {"cron": {"* * * * *": ["hookmill_frappe.drain.drain"]}}

@@ -1,6 +1,6 @@
 """Has the outbox drained as soon as the transaction that filled it is committed.
 
-Nothing depends on it: what is not woken here goes out with the scheduler's next minute.
+Nothing depends on it: what is not woken here goes out with the scheduler's next tick.
 """
 
 from __future__ import annotations

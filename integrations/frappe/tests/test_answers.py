@@ -196,20 +196,47 @@ class Answers(SiteCase):
         self.assertEqual(self.site.jobs, [])
 
     def test_what_is_recorded_while_a_batch_is_under_way_goes_with_the_same_drain(self) -> None:
-        self.save(1)
-
         def saves_another(request: object) -> Answer:
-            # Another user's request, while this one has not been answered.
-            other = frappe.Database(self.site.database_file)
-            row = other.select("Hookmill Outbox", {}, ["*"])[0]
-            payload = row["payload"].replace(row["event_id"], "another")
-            other.insert("Hookmill Outbox", {**row, "name": "another", "event_id": "another", "payload": payload})
-            other.commit()
-            other.close()
+            if len(self.server.requests) == 1:
+                self.another_user_saves("N-2")
             return taken(request)
 
-        self.assertEqual(self.drain(saves_another, taken), [1, 1])
-        self.assertEqual(self.outbox(), [])
+        self.save(1)
+        self.server.answer = saves_another
+        self.assertEqual(frappe.run_jobs(), 1)
+        self.assertEqual([len(request.body.splitlines()) for request in self.server.requests], [1, 1])
+        self.assertEqual(self.waits(), 0)
+
+    def test_what_is_recorded_after_the_job_began_goes_with_it(self) -> None:
+        from hookmill_frappe import lock
+
+        real = lock.only_one
+
+        def late() -> object:
+            self.another_user_saves("N-2")
+            return real()
+
+        self.save(1)
+        frappe.db.delete("Hookmill Outbox", {})
+        frappe.db.commit()
+        self.server.answer = taken
+        with mock.patch.object(lock, "only_one", late):
+            self.assertEqual(frappe.run_jobs(), 1)
+        self.assertEqual(self.waits(), 0)
+
+    def another_user_saves(self, name: str) -> None:
+        """Records an event of another document, as a request on another connection does."""
+        other = frappe.Database(self.site.database_file)
+        columns = {"name": name, "event_id": name, "status": "Pending", "size": 9, "occurred_at": "9", "doc_event": "x"}
+        other.insert("Hookmill Outbox", {**columns, "payload": json.dumps({"id": name})})
+        other.commit()
+        other.close()
+
+    def test_nothing_is_sent_while_it_is_off(self) -> None:
+        self.save(1)
+        self.configure(url=self.server.url, enabled=0)
+        self.assertEqual(self.drain(taken), [])
+        self.assertEqual(self.waits(), 1)
 
 
 class Form(SiteCase):
@@ -229,6 +256,13 @@ class Form(SiteCase):
 
     def test_nothing_is_demanded_while_it_is_off(self) -> None:
         self.configure(enabled=0, url="", token="", doctypes=[])
+
+    def test_saving_it_sends_what_waits(self) -> None:
+        self.configure()
+        settings = self.settings()
+        settings.save()
+        frappe.db.commit()
+        self.assertEqual([job.method for job in self.site.jobs], ["hookmill_frappe.drain.drain"])
 
     def test_the_token_is_not_kept_with_the_settings(self) -> None:
         self.configure()

@@ -82,6 +82,7 @@ class Site:
     def create_tables(self) -> None:
         """Makes what tables are missing, as `bench migrate` would."""
         database = Database(self.database_file)
+        database.create_own_tables()
         for meta in self.registry.metas.values():
             database.create_table(meta)
         database.commit()
@@ -107,10 +108,15 @@ def destroy() -> None:
 
 @contextmanager
 def new_process() -> Iterator[None]:
-    """Stands for another request or job: a connection, flags and callbacks of its own."""
+    """Stands for another request or job: a connection, flags and callbacks of its own.
+
+    Its transaction has begun, for Frappe reads the session's user and language first.
+    """
     global local
     outer = local
     local = Local(_site)
+    local.db.repeatable_read = True
+    local.db.singles("System Settings")
     try:
         yield
         local.db.commit()

@@ -30,9 +30,13 @@ class CallbackManager:
 
 
 class Database:
-    """One connection; a transaction begins with the first write and ends with commit or rollback."""
+    """One connection; a transaction begins with the first write and ends with commit or rollback.
 
-    def __init__(self, file: str, *, with_callbacks: bool = True) -> None:
+    With `repeatable_read`, it begins with the first read, too, and shows what was there then, as MariaDB does.
+    """
+
+    def __init__(self, file: str, *, with_callbacks: bool = True, repeatable_read: bool = False) -> None:
+        self.repeatable_read = repeatable_read
         self._connection = sqlite3.connect(file, timeout=30)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("pragma journal_mode = wal")
@@ -75,7 +79,15 @@ class Database:
         self._connection.execute(f"savepoint {save_point}")
 
     def sql(self, query: str, values: tuple[Any, ...] | list[Any] = ()) -> list[sqlite3.Row]:
+        if self.repeatable_read and not self._connection.in_transaction:
+            self._connection.execute("begin")
         return self._connection.execute(query.replace("%s", "?"), [_plain(value) for value in values]).fetchall()
+
+    def create_own_tables(self) -> None:
+        self.sql("create table if not exists tabSingles (doctype, field, value)")
+        self.sql(
+            "create table if not exists __Auth (doctype, name, field, password, primary key (doctype, name, field))"
+        )
 
     def create_table(self, meta: Meta) -> None:
         if meta.issingle:
@@ -122,36 +134,24 @@ class Database:
         frappe.clear_document_cache(doctype, name)
 
     def singles(self, doctype: str) -> dict[str, Any]:
-        self._create_singles()
         rows = self.sql("select field, value from tabSingles where doctype = %s", [doctype])
         return {row["field"]: row["value"] for row in rows}
 
     def set_single_value(self, doctype: str, values: dict[str, Any], *, update_modified: bool = True) -> None:
         import frappe
 
-        self._create_singles()
         for field, value in values.items():
             self.sql("delete from tabSingles where doctype = %s and field = %s", [doctype, field])
             self.sql("insert into tabSingles (doctype, field, value) values (%s, %s, %s)", [doctype, field, value])
         frappe.clear_document_cache(doctype, doctype)
 
     def password(self, doctype: str, name: str, field: str) -> str | None:
-        self._create_auth()
         query = "select password from __Auth where doctype = %s and name = %s and field = %s"
         rows = self.sql(query, [doctype, name, field])
         return rows[0][0] if rows else None
 
     def set_password(self, doctype: str, name: str, field: str, password: str) -> None:
-        self._create_auth()
         self.sql("insert or replace into __Auth values (%s, %s, %s, %s)", [doctype, name, field, password])
-
-    def _create_singles(self) -> None:
-        self.sql("create table if not exists tabSingles (doctype, field, value)")
-
-    def _create_auth(self) -> None:
-        self.sql(
-            "create table if not exists __Auth (doctype, name, field, password, primary key (doctype, name, field))"
-        )
 
 
 def _where(filters: dict[str, Any]) -> tuple[str, list[Any]]:
