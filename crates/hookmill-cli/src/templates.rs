@@ -110,8 +110,9 @@ const PYTHON: Project = Project {
     shared: files!("plugins/python-quotation-invoice": ".gitignore", "requirements.txt"),
     sdk_folder: "hookmill_sdk",
     sdk: files!(
-        "sdk/python/hookmill_sdk": "__init__.py", "check.py", "component.py", "errors.py", "event.py", "exact.py",
-        "log.py", "plugin.py", "py.typed", "request.py", "testing.py",
+        "sdk/python/hookmill_sdk": "__init__.py", "check.py", "component.py", "describe.py", "errors.py", "event.py",
+        "exact.py", "judge.py", "log.py", "parts.py", "plugin.py", "py.typed", "request.py", "testing.py", "trace.py",
+        "world.py",
     ),
     wit: "hookmill_sdk/wit",
 };
