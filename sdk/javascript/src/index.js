@@ -1,20 +1,15 @@
 // What the author of a plugin imports. See index.d.ts for the documentation of each name.
 
-import { write } from "#host";
 import { check, checkSettings } from "./check.js";
 import { BadDocument, BadSettings, PluginError, toFailure } from "./errors.js";
 import { Event } from "./event.js";
 import { ExactNumber, stringify } from "./exact.js";
+import { log } from "./log.js";
 
-export { BadDocument, BadSettings, check, Event, ExactNumber, PluginError, stringify };
+export { BadDocument, BadSettings, check, Event, ExactNumber, log, PluginError, stringify };
 export { optional } from "./check.js";
-
-export const log = {
-  debug: (message) => write("debug", String(message)),
-  info: (message) => write("info", String(message)),
-  warn: (message) => write("warn", String(message)),
-  error: (message) => write("error", String(message)),
-};
+export { description } from "./description.js";
+export { byStatus, dead, delivered, judge, Response, retry } from "./judge.js";
 
 class Skip {
   constructor(reason) {
