@@ -18,9 +18,13 @@ export class Response {
   }
 
   get text() {
+    let bytes = "";
+    for (let at = 0; at < this.body.length; at += 8_192) {
+      bytes += String.fromCharCode.apply(undefined, this.body.subarray(at, at + 8_192));
+    }
     try {
       // The engine has no TextDecoder, but this decodes UTF-8, too.
-      return decodeURIComponent(Array.from(this.body, (byte) => `%${byte < 16 ? "0" : ""}${byte.toString(16)}`).join(""));
+      return decodeURIComponent(escape(bytes));
     } catch {
       return undefined;
     }

@@ -49,7 +49,9 @@ def _base(name: str) -> type:
     base = getattr(exports, name, None)
     if base is None:
         message = f"the component is built without the interface {name.lower()}"
-        raise RuntimeError(f"{message}; pass the world that `python -m hookmill_sdk.world` tells to componentize-py")
+        # The toolchain does not show the error's own words.
+        print(f"{message}; build it in the world that `python -m hookmill_sdk.world plugin` tells", file=sys.__stderr__)
+        raise RuntimeError(message)
     return base
 
 
