@@ -7,5 +7,6 @@ mod judging;
 mod life_cycle;
 mod ordering;
 mod plugins;
+mod receivers;
 mod recovery;
 mod redelivering;

@@ -71,6 +71,15 @@ impl Stand {
         Self::on(data).await
     }
 
+    /// The same with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut EngineConfig)) -> Self {
+        let data = TempDir::new().expect("a folder");
+        let mut config = config(data.path());
+        change(&mut config);
+        let engine = Engine::start(config).await.expect("the engine starts");
+        Self { engine, receiver: Receiver::start(), data }
+    }
+
     async fn on(data: TempDir) -> Self {
         let engine = Engine::start(config(data.path())).await.expect("the engine starts");
         Self { engine, receiver: Receiver::start(), data }

@@ -30,5 +30,9 @@ pub const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 100..=300_000;
 /// Entries of a retry schedule.
 pub const RETRIES_MAX: usize = 50;
 
-/// Longest wait between two tries that a schedule or a `Retry-After` may ask for, in seconds: 30 days.
+/// Longest wait between two tries that a schedule may ask for, in seconds: 30 days.
 pub const RETRY_WAIT_SECS_MAX: u64 = 30 * 24 * 3600;
+
+/// Longest wait that a receiver's `Retry-After` is granted, in seconds: a day, as the longest of the default schedule.
+/// A receiver that names a year must not keep an event past its retention.
+pub const RETRY_AFTER_SECS_MAX: u64 = 24 * 3600;

@@ -9,14 +9,18 @@ use crate::{Explain, WebhookName};
 mod auth;
 mod envelope;
 mod plugin;
+mod rate;
 mod secret;
 mod signing;
+mod success;
 
 pub use auth::{Auth, Basic, ClientAuth, Mtls, OAuth2};
 pub use envelope::{Envelope, Handshake};
 pub use plugin::{Grant, OnError, PluginUse};
+pub use rate::RateLimit;
 pub use secret::{Ends, OVERLAP, Secret};
 pub use signing::Signing;
+pub use success::Success;
 
 /// The user's rule, in the words of Frappe's form. Unknown fields are refused by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,12 +98,28 @@ pub struct Webhook {
     /// Whether deliveries wait for one another.
     #[serde(default)]
     pub ordering: Ordering,
-    /// How many requests per second the receiver may get; not offered yet, so it must be null.
+    /// Which answers mean that the receiver has it.
+    #[serde(default, skip_serializing_if = "Success::is_default")]
+    pub success: Success,
+    /// How many requests the receiver may get in a span of time.
     #[serde(default)]
-    pub rate_limit: Option<serde_json::Value>,
+    pub rate_limit: Option<RateLimit>,
     /// For how long events of one document are gathered into one; not offered yet, so it must be 0.
     #[serde(default)]
     pub coalesce_ms: u32,
+    /// Why hookmill itself disabled the webhook, where it did; saving it as enabled clears this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Disabled>,
+}
+
+/// Why hookmill disabled a webhook, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disabled {
+    /// Since when.
+    pub at: jiff::Timestamp,
+    /// Why, to be read by an operator.
+    pub reason: String,
 }
 
 fn yes() -> bool {
@@ -257,9 +277,6 @@ impl Webhook {
                 "timeout_ms",
                 format!("must be {} to {}", TIMEOUT_MS.start(), TIMEOUT_MS.end()),
             ));
-        }
-        if self.rate_limit.is_some() {
-            return Err(WebhookError::NotOffered { field: "rate_limit", instead: "null" });
         }
         if self.coalesce_ms != 0 {
             return Err(WebhookError::NotOffered { field: "coalesce_ms", instead: "0" });

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
+use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::preview::Preview;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     /// Tells the timer that the next due time may have changed.
     pub(crate) timer: Notify,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Health,
     pub(crate) webhooks: Webhooks,
     pub(crate) plugins: Plugins,
     pub(crate) guests: GuestThreads,

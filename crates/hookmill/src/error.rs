@@ -74,6 +74,9 @@ pub enum EngineError {
         /// The id.
         id: String,
     },
+    /// The event bears the DocType of hookmill's own news.
+    #[error("the DocType `hookmill` is that of hookmill's own events")]
+    ReservedDoctype,
     /// The webhook is not one.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
@@ -136,6 +139,7 @@ impl Explain for EngineError {
         match self {
             Self::Event(error) => error.code(),
             Self::EventIdTaken { .. } => "event_id_taken",
+            Self::ReservedDoctype => "event_doctype_reserved",
             Self::Webhook(error) => error.code(),
             Self::Route(error) => error.code(),
             Self::Address(error) => error.code(),
@@ -155,6 +159,9 @@ impl Explain for EngineError {
         match self {
             Self::Event(error) => error.help(),
             Self::EventIdTaken { .. } => Some("give each event an id of its own, or leave it out".into()),
+            Self::ReservedDoctype => {
+                Some("name your DocType otherwise; a webhook for `hookmill` hears its news".into())
+            }
             Self::Webhook(error) => error.help(),
             Self::Route(error) => error.help(),
             Self::Address(error) => error.help(),

@@ -204,9 +204,13 @@ impl Plugins {
         self.breakers.admit(tenant, name, digest, self.clock.now())
     }
 
-    /// Takes note of how a run went; returns why the canary is to end, if it is.
-    pub(crate) fn settle(&self, tenant: &TenantId, name: &PluginName, ran: Ran<'_>) -> Option<String> {
-        self.breakers.settle(tenant, name, ran.digest, ran.fault, self.clock.now());
+    /// Takes note of how a run went; returns the suspension if this began or prolonged one.
+    pub(crate) fn settle(&self, tenant: &TenantId, name: &PluginName, ran: Ran<'_>) -> Option<Suspension> {
+        self.breakers.settle(tenant, name, ran.digest, ran.fault, self.clock.now())
+    }
+
+    /// Takes note of how a run went beside a canary; returns why the canary is to end, if it is.
+    pub(crate) fn settle_canary(&self, tenant: &TenantId, name: &PluginName, ran: Ran<'_>) -> Option<String> {
         let key = (tenant.clone(), name.clone());
         let canary = self.running.load().get(&key)?.canary.as_ref()?.0.digest;
         self.canaries.settle(&key, canary, ran.digest, ran.fault.is_some() || ran.refused)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
-use hookmill_core::webhook::{Auth, Grant, Ordering, is_reserved_header};
+use hookmill_core::webhook::{Auth, Disabled, Grant, Ordering, is_reserved_header};
 use hookmill_core::{DeliveryId, Event, PluginName, TenantId, Webhook, WebhookError, WebhookName, matching};
 use hookmill_delivery::{Client, Route};
 use hookmill_render::Renderer;
@@ -64,6 +64,11 @@ impl Hook {
         self.renderer.webhook()
     }
 
+    /// Tells whether all its requests go to the same URL.
+    pub(crate) fn has_one_url(&self) -> bool {
+        has_one_url(self.webhook())
+    }
+
     pub(crate) fn lane(&self, doctype: &str, document: &str) -> Option<Lane> {
         match self.webhook().ordering {
             Ordering::Document => Some(Lane {
@@ -77,13 +82,19 @@ impl Hook {
     }
 }
 
-/// Returns what requests under way are counted by: the origin of the URL or, where each document or the plugin has its
-/// own URL, the webhook.
+/// Returns whose line the webhook's deliveries stand in.
 fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Receiver {
-    match Url::parse(webhook.request_url.trim()) {
-        Ok(url) if !webhook.dynamic_url && !webhook.grants(Grant::Url) => url.origin().ascii_serialization().into(),
-        _ => format!("{tenant}/{name}").into(),
-    }
+    let rate = webhook.rate_limit;
+    let name = match Url::parse(webhook.request_url.trim()) {
+        Ok(url) if has_one_url(webhook) && rate.is_none() => format!("{tenant} {}", url.origin().ascii_serialization()),
+        _ => format!("{tenant}/{name}"),
+    };
+    Receiver { name: name.into(), rate }
+}
+
+/// Tells whether all requests of a webhook go to the same URL.
+fn has_one_url(webhook: &Webhook) -> bool {
+    !webhook.dynamic_url && !webhook.grants(Grant::Url)
 }
 
 /// A webhook as it is stored, with its secrets masked.
@@ -205,16 +216,13 @@ impl Webhooks {
         let stored = self.find(tenant, name);
         let mut webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
         webhook.secrets.iter_mut().for_each(|secret| secret.settle(now));
+        // Only hookmill says why it disabled a webhook, and enabling it again is the answer to that.
+        let said = stored.as_ref().and_then(|hook| hook.webhook().disabled.clone());
+        webhook.disabled = said.filter(|_| !webhook.enabled);
+        self.check_room(tenant, name, &webhook.doctype)?;
         let expected = stored.as_ref().map_or(Revision(0), |hook| hook.revision);
-        let json = serde_json::to_string(&webhook).expect("a webhook is JSON");
-        let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, &self.client, expected)?;
-        self.check_room(&hook)?;
-        hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
-        let answer = StoredWebhook::from(&hook);
-        let hook = Arc::new(hook);
-        let others = self.snapshot.load().without(tenant, name);
-        self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook]))));
-        Ok((answer, stored.is_none()))
+        let hook = self.save(tenant, name, webhook, expected).await?;
+        Ok((StoredWebhook::from(&*hook), stored.is_none()))
     }
 
     /// Refuses a webhook whose receiver is where requests may not go, as far as that can be told beforehand.
@@ -230,20 +238,47 @@ impl Webhooks {
         Ok(())
     }
 
-    fn check_room(&self, hook: &Hook) -> Result<(), EngineError> {
-        let doctype = &hook.webhook().doctype;
-        let others = self.snapshot.load().without(&hook.tenant, &hook.name);
+    /// Disables a webhook for a reason; false if it is disabled already, or gone.
+    pub(crate) async fn disable(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        disabled: Disabled,
+    ) -> Result<bool, EngineError> {
+        let _turn = self.writing.lock().await;
+        let Some(stored) = self.find(tenant, name).filter(|hook| hook.webhook().enabled) else { return Ok(false) };
+        let webhook = Webhook { enabled: false, disabled: Some(disabled), ..stored.webhook().clone() };
+        self.save(tenant, name, webhook, stored.revision).await?;
+        Ok(true)
+    }
+
+    /// Writes a webhook and lets it match from now on.
+    async fn save(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: Webhook,
+        expected: Revision,
+    ) -> Result<Arc<Hook>, EngineError> {
+        let json = serde_json::to_string(&webhook).expect("a webhook is JSON");
+        let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, &self.client, expected)?;
+        hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
+        let hook = Arc::new(hook);
+        let others = self.snapshot.load().without(tenant, name);
+        self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook.clone()]))));
+        Ok(hook)
+    }
+
+    fn check_room(&self, tenant: &TenantId, name: &WebhookName, doctype: &str) -> Result<(), EngineError> {
+        let others = self.snapshot.load().without(tenant, name);
         let others =
-            others.iter().filter(|other| other.tenant == hook.tenant && other.webhook().doctype == *doctype).count();
+            others.iter().filter(|other| other.tenant == *tenant && other.webhook().doctype == doctype).count();
         if others < DELIVERIES_PER_EVENT_MAX {
             return Ok(());
         }
         Err(EngineError::Conflict {
             code: "too_many_webhooks",
-            what: format!(
-                "{} has {others} webhooks already, the most that one DocType may have",
-                hook.webhook().doctype
-            ),
+            what: format!("{doctype} has {others} webhooks already, the most that one DocType may have"),
         })
     }
 
