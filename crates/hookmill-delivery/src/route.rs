@@ -153,10 +153,10 @@ impl Route {
             deadline.within("send_timeout", "the receiver, asked for its consent,", agreed).await?;
             handshakes.put_on(&mut outgoing.headers);
         }
-        let mut again = outgoing.clone();
+        let again = matches!(shown, Some((_, Fetched::Before))).then(|| outgoing.clone());
         let sent = client.exchange(outgoing);
         let mut response = deadline.within("send_timeout", "the receiver", sent).await?;
-        if let (401, Some((refused, Fetched::Before))) = (response.status, &shown) {
+        if let (401, Some((refused, _)), Some(mut again)) = (response.status, &shown, again) {
             // The token may have been taken back before its time, so the receiver gets one more chance with a new one.
             self.credentials.forget(refused).await;
             shown = self.authorize(&mut again, occasion.now, deadline).await?;
