@@ -179,3 +179,39 @@ impl TokenSource {
 fn failed(code: &str, message: String) -> Outcome {
     Outcome::Unanswered(Fault { code: code.into(), message, backtrace: None })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{AddressPolicy, ClientConfig};
+
+    #[tokio::test]
+    async fn whoever_waited_for_a_fetch_that_failed_does_not_ask_once_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let asked = Arc::new(AtomicU64::new(0));
+        let counting = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                let _head = stream.read(&mut [0; 4096]).expect("a request");
+                counting.fetch_add(1, Ordering::SeqCst);
+                stream.write_all(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").expect("sent");
+            }
+        });
+        let json = serde_json::json!({"token_url": url, "client_id": "a", "client_secret": "b"});
+        let source = TokenSource::new(serde_json::from_value(json).expect("an OAuth2")).expect("a URL");
+        let policy = AddressPolicy::new(["127.0.0.0/8".parse().expect("a network")]);
+        let client = Client::new(ClientConfig { policy, proxy: None }).expect("a client");
+        let get = || source.get(&client, Timestamp::UNIX_EPOCH);
+        let (a, b, c) = tokio::join!(get(), get(), get());
+        assert!(a.is_err() && b.is_err() && c.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert!(get().await.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "who comes later asks anew");
+    }
+}

@@ -61,6 +61,18 @@ async fn a_proxy_reaches_nothing_that_requests_may_not_reach() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_nobody_could_vet_is_not_handed_over() {
+    for scheme in ["http", "socks5"] {
+        let proxy = TunnelProxy::start();
+        let stand = Stand::with(through(&proxy.url(scheme))).await;
+        stand.webhook("notes", once("https://receiver.invalid/")).await;
+        let detail = stand.reaches(stand.publish(note("N-1")).await, DeliveryState::Dead).await;
+        assert_eq!(last_error(&detail).0, "send_dns", "{:?}", last_error(&detail));
+        assert!(proxy.asked().is_empty(), "{:?}", proxy.asked());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secure_requests_go_through_a_tunnel() {
     let authority = Authority::new();
     let receiver = Receiver::secure(&authority, None);
