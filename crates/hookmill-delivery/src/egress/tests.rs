@@ -52,6 +52,7 @@ fn addresses_that_are_not_public_are_refused_in_every_spelling() {
         "localhost",
         "LOCALHOST",
         "localhost.",
+        "localhost..",
         "a.b.localhost",
         "ｌｏｃａｌｈｏｓｔ",
     ] {
@@ -90,7 +91,7 @@ fn a_host_that_is_allowed_may_be_private_but_nothing_worse() {
     assert!(!check("hooks.internal", "169.254.169.254") && !check("hooks.internal", "0.0.0.0"));
     assert!(!check("hooks.internal", "fd00:ec2::254") && !check("hooks.internal", "224.0.0.1"));
     assert!(!refused(&with_host("localhost"), "http://localhost/"));
-    for no_name in ["10.0.0.1", "[::1]", "0x7f.1", "", ".", "a b", "10.0.0.0/8"] {
+    for no_name in ["10.0.0.1", "10.0.0.1..", "[::1]", "0x7f.1", "", ".", "a b", "10.0.0.0/8"] {
         assert!(no_name.parse::<AllowedHost>().is_err(), "{no_name}");
     }
 }
