@@ -292,7 +292,8 @@ mod tests {
     #[test]
     fn what_a_receiver_is_shown_comes_back_for_the_same_receiver_only() {
         for (auth, secret) in [
-            (r#"{"basic":{"username":"u","password":"pw-1"}}"#, "pw-1"),
+            (r#"{"basic":{"username":"u-1","password":"pw-1"}}"#, "pw-1"),
+            (r#"{"basic":{"username":"key-1","password":""}}"#, "key-1"),
             (r#"{"bearer":"tok-1"}"#, "tok-1"),
             (r#"{"oauth2":{"token_url":"https://id.example/t","client_id":"c","client_secret":"cs-1"}}"#, "cs-1"),
             (r#"{"mtls":{"certificate_pem":"cert","private_key_pem":"key-1"}}"#, "key-1"),

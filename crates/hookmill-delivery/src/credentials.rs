@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 
 use crate::client::Client;
+use crate::redact::REDACTED_BYTES_MIN;
 use crate::token::{Fetched, TokenSource};
 
 /// Where the `Authorization` of a webhook's requests comes from.
@@ -38,7 +39,9 @@ impl Shown {
     pub(crate) fn basic(username: &str, password: &str) -> Self {
         let encoded = STANDARD.encode(format!("{username}:{password}"));
         let header = secret_header(&format!("Basic {encoded}")).expect("base64 is visible ASCII");
-        Self { header, secrets: vec![encoded, password.to_owned()] }
+        // With a password that is none, the user is the secret.
+        let secret = if password.len() < REDACTED_BYTES_MIN { username } else { password };
+        Self { header, secrets: vec![encoded, secret.to_owned()] }
     }
 
     /// None if the token has characters that a header can't bear.

@@ -34,8 +34,15 @@ async fn shown_to_the_receiver(auth: Value, header: &str, secrets: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn user_and_password() {
     let auth = json!({"basic": {"username": "Aladdin", "password": "open sesame"}});
-    let secrets = ["open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="];
+    let secrets = ["Aladdin", "open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="];
     shown_to_the_receiver(auth, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", &secrets).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_place_of_the_user() {
+    let auth = json!({"basic": {"username": "k3y-s3cret", "password": "X"}});
+    // base64 of `k3y-s3cret:X`.
+    shown_to_the_receiver(auth, "Basic azN5LXMzY3JldDpY", &["k3y-s3cret", "azN5LXMzY3JldDpY"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
