@@ -30,7 +30,12 @@ fn around_userinfo(url: &str) -> Option<(&str, &str, &str)> {
     let rest = url.get(colon..)?;
     let authority_at = url.len() - rest.trim_start_matches(slash).len();
     let after = url.get(authority_at..)?;
-    let authority_len = after.find(['/', '\\', '?', '#']).unwrap_or(after.len());
+    // A backslash ends the authority of a scheme of the web, and is a part of it in any other.
+    let of_web = url.get(..colon).is_some_and(|scheme| {
+        ["http:", "https:", "ws:", "wss:", "ftp:", "file:"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    });
+    let ends = |character: char| matches!(character, '/' | '?' | '#') || (of_web && character == '\\');
+    let authority_len = after.find(ends).unwrap_or(after.len());
     let at = after.get(..authority_len)?.rfind('@')?;
     Some((url.get(..authority_at)?, after.get(..at)?, after.get(at..)?))
 }
@@ -247,6 +252,8 @@ mod tests {
             ("https:/\\user:p@w@host/", "https:/\\********@host/"),
             ("https://u:p@{{ doc.host }}/x", "https://********@{{ doc.host }}/x"),
             ("https://host/@a", "https://host/@a"),
+            ("https://host\\@a", "https://host\\@a"),
+            ("odd://u:\\pw@host/", "odd://********@host/"),
             ("https://host?mail=a@b", "https://host?mail=a@b"),
             ("{{ doc.url }}", "{{ doc.url }}"),
         ] {
