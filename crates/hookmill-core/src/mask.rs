@@ -30,10 +30,10 @@ fn around_userinfo(url: &str) -> Option<(&str, &str, &str)> {
     let rest = url.get(colon..)?;
     let authority_at = url.len() - rest.trim_start_matches(slash).len();
     let after = url.get(authority_at..)?;
-    // A backslash ends the authority of a scheme of the web, and is a part of it in any other.
-    let of_web = url.get(..colon).is_some_and(|scheme| {
-        ["http:", "https:", "ws:", "wss:", "ftp:", "file:"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
-    });
+    // A backslash ends the authority of a scheme of the web, and is a part of it in any other. Readers of URLs pass over
+    // control characters and blanks around the scheme.
+    let scheme: String = url.get(..colon)?.chars().filter(|c| !c.is_ascii_control() && *c != ' ').collect();
+    let of_web = matches!(&*scheme.to_ascii_lowercase(), "http:" | "https:" | "ws:" | "wss:" | "ftp:" | "file:");
     let ends = |character: char| matches!(character, '/' | '?' | '#') || (of_web && character == '\\');
     let authority_len = after.find(ends).unwrap_or(after.len());
     let at = after.get(..authority_len)?.rfind('@')?;
