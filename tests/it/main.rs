@@ -10,6 +10,8 @@ mod hot_reload;
 mod languages;
 mod plugin_limits;
 mod plugin_load;
+mod python;
+mod sending;
 mod shape;
 mod stand;
 mod standard_webhooks;

@@ -1,15 +1,13 @@
 //! What receivers get is verified by the libraries that they would use: the Rust and the Python one.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use hookmill::Webhook;
-use hookmill_testing::{Answer, Received, target_dir};
+use hookmill_testing::{Answer, Received};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use standardwebhooks::Webhook as Verifier;
 
+use crate::python::{captured, python_says};
 use crate::stand::{Stand, event, note, tenant, webhook_name};
 
 const CURRENT: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -149,58 +147,4 @@ async fn the_python_library_verifies_every_request_with_either_secret() {
     let requests = everything().await;
     let shown = json!({"requests": captured(&requests), "secrets": [CURRENT, FORMER], "foreign": FOREIGN});
     assert_eq!(python_says(VERIFY, &shown), "verified 8");
-}
-
-fn captured(requests: &[Received]) -> Vec<Value> {
-    let shown = |request: &Received| {
-        let headers: serde_json::Map<String, Value> =
-            request.headers.iter().map(|(name, value)| (name.to_lowercase(), json!(value))).collect();
-        json!({"headers": headers, "body": request.text()})
-    };
-    requests.iter().map(shown).collect()
-}
-
-/// Runs a script over what was captured.
-fn python_says(script: &str, captured: &Value) -> String {
-    let dir = tempfile::TempDir::new().expect("a folder");
-    let (script_file, file) = (dir.path().join("verify.py"), dir.path().join("captured.json"));
-    std::fs::write(&script_file, script).unwrap();
-    std::fs::write(&file, captured.to_string()).unwrap();
-    run(Command::new(python()).arg(&script_file).arg(&file), "verify what was sent").trim().to_owned()
-}
-
-/// Returns a Python that has the libraries, in an environment under the target folder; made at the first use.
-fn python() -> PathBuf {
-    // Two tests that made it at one time would spoil it for each other.
-    static MAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _turn = MAKING.lock();
-    let environment = target_dir().join("python-standardwebhooks-1.0.1-cryptography-50.0.2");
-    let python = environment.join("bin/python3");
-    let made = environment.join("made");
-    if !made.is_file() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment), "make a Python environment");
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        pip.args(["standardwebhooks==1.0.1", "cryptography==50.0.2"]);
-        run(&mut pip, "install the Python libraries standardwebhooks and cryptography");
-        write_mark(&made);
-    }
-    python
-}
-
-fn write_mark(made: &Path) {
-    std::fs::write(made, "complete\n").expect("the environment can be written to");
-}
-
-fn run(command: &mut Command, attempt: &str) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("failed to {attempt}: {command:?}: {error}; this test needs python3 with pip"));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "failed to {attempt}: {}: {errors}; this test needs python3 with pip",
-        output.status
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -197,7 +197,7 @@ pub(crate) enum Webhook {
         \"data\": [{\"fieldname\": \"name\", \"key\": \"id\"}], \"json_template\": null,\n   \
         \"plugin\": {\"name\": \"invoice\", \"digest\": null, \"settings\": {}, \"on_error\": \"park\"},\n   \
         \"secrets\": [\"whsec_…\"], \"profile\": \"hookmill\", \"retry\": {\"preset\": \"default\"}, \"timeout_ms\": 15000,\n   \
-        \"ordering\": \"none\", \"rate_limit\": null, \"coalesce_ms\": 0}\nThe first three fields are needed.")]
+        \"ordering\": \"none\", \"rate_limit\": null, \"coalesce_ms\": 0}\nThe first three fields are needed. For signing, auth and envelope see docs/delivery.md.")]
     Apply {
         /// The file, or - for standard input
         #[arg(value_name = "FILE")]

@@ -172,6 +172,23 @@ pub enum Outcome {
     Refused(Fault),
 }
 
+/// Codes of failures on the way to a receiver that are not its own: of the operator's proxy and of token servers.
+const NOT_THE_RECEIVERS: [&str; 4] = ["send_proxy", "auth_token_failed", "auth_token_refused", "auth_token_malformed"];
+
+impl Outcome {
+    /// Tells whether a failure speaks against the receiver, so that others that go there should wait.
+    pub fn is_the_receivers_failure(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => !(200..=299).contains(status),
+            Self::Judged { judgement, .. } => *judgement != Judgement::Delivered,
+            Self::Unanswered(fault) => {
+                fault.code.starts_with("send_") && !NOT_THE_RECEIVERS.contains(&fault.code.as_str())
+            }
+            Self::Skipped(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// What follows from an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "whoever settles an attempt must settle every verdict")]
@@ -286,6 +303,19 @@ mod tests {
             judge(&outcome, &success, &Retry::default(), 1, Timestamp::UNIX_EPOCH, 0.5).outcome()
         };
         assert_eq!([200, 409, 410, 404].map(judged), ["delivered", "delivered", "delivered", "retry"]);
+    }
+
+    #[test]
+    fn what_fails_on_the_way_does_not_speak_against_the_receiver() {
+        let unanswered = |code: &str| {
+            Outcome::Unanswered(Fault { code: code.into(), message: String::new(), backtrace: None })
+                .is_the_receivers_failure()
+        };
+        assert!(unanswered("send_timeout") && unanswered("send_connect"));
+        assert!(!unanswered("send_proxy") && !unanswered("auth_token_failed") && !unanswered("plugin_host_busy"));
+        let answered = |status| Outcome::Answered { status, retry_after: None }.is_the_receivers_failure();
+        assert!(answered(500) && answered(302) && !answered(204));
+        assert!(!Outcome::Skipped("no".into()).is_the_receivers_failure());
     }
 
     #[test]

@@ -30,7 +30,12 @@ fn around_userinfo(url: &str) -> Option<(&str, &str, &str)> {
     let rest = url.get(colon..)?;
     let authority_at = url.len() - rest.trim_start_matches(slash).len();
     let after = url.get(authority_at..)?;
-    let authority_len = after.find(['/', '\\', '?', '#']).unwrap_or(after.len());
+    // A backslash ends the authority of a scheme of the web, and is a part of it in any other. Readers of URLs pass over
+    // control characters and blanks around the scheme.
+    let scheme: String = url.get(..colon)?.chars().filter(|c| !c.is_ascii_control() && *c != ' ').collect();
+    let of_web = matches!(&*scheme.to_ascii_lowercase(), "http:" | "https:" | "ws:" | "wss:" | "ftp:" | "file:");
+    let ends = |character: char| matches!(character, '/' | '?' | '#') || (of_web && character == '\\');
+    let authority_len = after.find(ends).unwrap_or(after.len());
     let at = after.get(..authority_len)?.rfind('@')?;
     Some((url.get(..authority_at)?, after.get(..at)?, after.get(at..)?))
 }
@@ -247,6 +252,8 @@ mod tests {
             ("https:/\\user:p@w@host/", "https:/\\********@host/"),
             ("https://u:p@{{ doc.host }}/x", "https://********@{{ doc.host }}/x"),
             ("https://host/@a", "https://host/@a"),
+            ("https://host\\@a", "https://host\\@a"),
+            ("odd://u:\\pw@host/", "odd://********@host/"),
             ("https://host?mail=a@b", "https://host?mail=a@b"),
             ("{{ doc.url }}", "{{ doc.url }}"),
         ] {
@@ -292,7 +299,8 @@ mod tests {
     #[test]
     fn what_a_receiver_is_shown_comes_back_for_the_same_receiver_only() {
         for (auth, secret) in [
-            (r#"{"basic":{"username":"u","password":"pw-1"}}"#, "pw-1"),
+            (r#"{"basic":{"username":"u-1","password":"pw-1"}}"#, "pw-1"),
+            (r#"{"basic":{"username":"key-1","password":""}}"#, "key-1"),
             (r#"{"bearer":"tok-1"}"#, "tok-1"),
             (r#"{"oauth2":{"token_url":"https://id.example/t","client_id":"c","client_secret":"cs-1"}}"#, "cs-1"),
             (r#"{"mtls":{"certificate_pem":"cert","private_key_pem":"key-1"}}"#, "key-1"),

@@ -305,6 +305,10 @@ impl Webhook {
         self.handshake.as_ref().map_or(Ok(()), Handshake::check)?;
         let Some(auth) = &self.auth else { return Ok(()) };
         auth.check()?;
+        let in_the_clear = self.request_url.trim().to_ascii_lowercase().starts_with("http:");
+        if matches!(auth, Auth::Mtls(_)) && !self.dynamic_url && in_the_clear {
+            return Err(WebhookError::invalid("request_url", "must be https for a client certificate to be shown"));
+        }
         let is_authorization = |header: &Header| header.key.eq_ignore_ascii_case("authorization");
         if auth.sets_authorization() && self.headers.iter().any(is_authorization) {
             return Err(WebhookError::invalid("headers", "has an Authorization, which `auth` sets already"));

@@ -46,9 +46,12 @@ impl FromStr for AllowedHost {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        match Host::parse(text) {
-            Ok(Host::Domain(name)) if !bare(&name).is_empty() => Ok(Self(bare(&name).to_owned())),
-            _ => Err(InvalidHost { text: text.to_owned() }),
+        let invalid = || InvalidHost { text: text.to_owned() };
+        let Ok(Host::Domain(name)) = Host::parse(text) else { return Err(invalid()) };
+        // Without its dots, what passed for a name may be an address.
+        match Host::parse(bare(&name)) {
+            Ok(Host::Domain(name)) => Ok(Self(name)),
+            _ => Err(invalid()),
         }
     }
 }
@@ -176,9 +179,9 @@ pub(crate) enum Unvetted {
     Unresolved(#[from] std::io::Error),
 }
 
-/// The name without the dot of the root.
+/// The name without the dot of the root, or dots that stand for nothing.
 fn bare(name: &str) -> &str {
-    name.strip_suffix('.').unwrap_or(name)
+    name.trim_end_matches('.')
 }
 
 fn is_localhost(name: &str) -> bool {

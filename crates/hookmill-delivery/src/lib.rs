@@ -7,16 +7,20 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod client;
+pub mod cloudevents;
+mod credentials;
 pub mod egress;
 pub mod handles;
+mod handshake;
 mod percent;
 pub mod proxy;
 mod redact;
 pub mod request;
-mod retry_after;
+pub mod retry_after;
 pub mod route;
 pub mod signature;
 pub mod signing;
+mod token;
 
 pub use client::{Client, ClientConfig, ClientError, InvalidCertificate};
 pub use egress::{AddressPolicy, AddressRefused, AllowedHost, InvalidHost};

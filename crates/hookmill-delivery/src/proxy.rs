@@ -11,12 +11,11 @@ use url::Url;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy(Url);
 
-/// A text is not the URL of a proxy.
+/// A text is not the URL of a proxy. It is not repeated, for a password may be anywhere in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{url:?} is no URL of a proxy")]
-pub struct InvalidProxy {
-    url: String,
-}
+#[error("what is given as the proxy's URL is none")]
+#[non_exhaustive]
+pub struct InvalidProxy;
 
 impl Explain for InvalidProxy {
     fn code(&self) -> &'static str {
@@ -24,7 +23,7 @@ impl Explain for InvalidProxy {
     }
 
     fn help(&self) -> Option<String> {
-        Some("write `http://`, `https://` or `socks5://`, a host and a port".into())
+        Some("write `http://`, `https://` or `socks5://`, a host and a port, and nothing after it".into())
     }
 }
 
@@ -37,8 +36,9 @@ impl FromStr for Proxy {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https" | "socks5"))
             .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))
+            .filter(|url| matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none())
             .map(Self)
-            .ok_or_else(|| InvalidProxy { url: shown_url(text) })
+            .ok_or(InvalidProxy)
     }
 }
 
@@ -67,7 +67,15 @@ mod tests {
         for good in ["http://proxy:3128", "https://proxy.example", "socks5://u:pw-1@10.0.0.1:1080"] {
             assert!(!format!("{:?}", good.parse::<Proxy>().expect(good)).contains("pw-1"));
         }
-        for bad in ["proxy:3128", "ftp://u:pw-1@proxy", "socks5h://proxy:1080", "socks4://proxy", "http://", ""] {
+        for bad in [
+            "proxy:3128",
+            "ftp://u:pw-1@proxy",
+            "socks5h://proxy:1080",
+            "socks4://proxy",
+            "http://",
+            "",
+            "http://proxy//u:pw-1@a",
+        ] {
             let error = bad.parse::<Proxy>().expect_err(bad);
             assert!(!error.to_string().contains("pw-1"), "{error}");
         }

@@ -3,9 +3,12 @@
 
 use hookmill_core::Response;
 
+/// Bytes of the shortest secret that is looked for: shorter ones stand in any answer by chance.
+pub(crate) const REDACTED_BYTES_MIN: usize = 4;
+
 /// Puts `mask` wherever a header's value or the body has one of the secrets.
 pub(crate) fn redact<'a>(response: &mut Response, secrets: impl Iterator<Item = &'a str>, mask: &str) {
-    for secret in secrets.filter(|secret| !secret.is_empty()) {
+    for secret in secrets.filter(|secret| secret.len() >= REDACTED_BYTES_MIN) {
         for (_, value) in response.headers.iter_mut().filter(|(_, value)| value.contains(secret)) {
             *value = value.replace(secret, mask);
         }
@@ -39,7 +42,7 @@ mod tests {
             body: b"\xffs3cret and s3cret".to_vec(),
             truncated: false,
         };
-        redact(&mut response, ["", "s3cret"].into_iter(), "***");
+        redact(&mut response, ["", "a", "s3cret"].into_iter(), "***");
         assert_eq!(response.headers[0].1, "Bearer ***");
         assert_eq!(response.body, b"\xff*** and ***");
     }

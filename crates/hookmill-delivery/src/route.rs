@@ -3,27 +3,70 @@
 use std::time::{Duration, Instant};
 
 use hookmill_core::mask::MASK;
-use hookmill_core::{Fault, Outcome, Request, Response, Webhook};
+use hookmill_core::webhook::{Auth, Grant};
+use hookmill_core::{Explain, Fault, Outcome, Request, Response, Webhook, WebhookError};
+use http::{HeaderValue, header};
+use jiff::Timestamp;
+use url::{Origin, Url};
 
-use crate::client::Client;
+use crate::client::{Client, InvalidCertificate};
+use crate::credentials::{Credentials, Shown};
 use crate::handles::SecretHandles;
+use crate::handshake::Handshakes;
 use crate::redact::redact;
 use crate::request::{BuildError, Occasion, Outgoing, build};
 use crate::retry_after;
 use crate::signing::{Signer, SigningError};
+use crate::token::Fetched;
 
 /// Everything that the requests of one webhook need besides themselves.
 #[derive(Debug)]
 pub struct Route {
     client: Client,
+    /// Shows the receiver a certificate, where it has one.
+    own: Client,
+    /// Where credentials may go; anywhere, if only the webhook itself says where requests go.
+    receiver: Option<Origin>,
     signer: Signer,
     /// What a plugin may use by name; none without one, for then nobody means handles by what looks like them.
     handles: Option<SecretHandles>,
+    credentials: Credentials,
+    handshakes: Option<Handshakes>,
     timeout: Duration,
 }
 
 /// A webhook's requests can't be sent as it says.
-pub type RouteError = SigningError;
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// They can't be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The client certificate can't be used.
+    #[error(transparent)]
+    Certificate(#[from] InvalidCertificate),
+    /// A field breaks its rule.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+}
+
+impl Explain for RouteError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Signing(error) => error.code(),
+            Self::Certificate(error) => error.code(),
+            Self::Webhook(error) => error.code(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Signing(error) => error.help(),
+            Self::Certificate(error) => error.help(),
+            Self::Webhook(error) => error.help(),
+        }
+    }
+}
 
 /// What came of sending one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +83,18 @@ pub struct Sent {
 impl Route {
     /// Prepares what the requests of `webhook` need.
     pub fn new(webhook: &Webhook, client: &Client) -> Result<Self, RouteError> {
+        let own = match &webhook.auth {
+            Some(Auth::Mtls(mtls)) => client.with_certificate(mtls)?,
+            _ => client.clone(),
+        };
         Ok(Self {
             client: client.clone(),
+            own,
+            receiver: receiver(webhook)?,
             signer: Signer::new(webhook)?,
             handles: webhook.plugin.as_ref().map(|plugin| SecretHandles::new(plugin.secrets.clone())),
+            credentials: Credentials::new(webhook.auth.as_ref())?,
+            handshakes: webhook.handshake.as_ref().map(Handshakes::new).transpose()?,
             timeout: Duration::from_millis(webhook.timeout_ms.into()),
         })
     }
@@ -56,8 +107,14 @@ impl Route {
     /// Returns the request as it would go out, with secrets masked; nothing is sent.
     pub fn preview(&self, request: &Request, occasion: &Occasion<'_>) -> Result<Outgoing, Fault> {
         let handles = self.handles.as_ref().map(|handles| handles.masked(MASK));
-        let outgoing = build(request, occasion, &self.signer, handles.as_ref())?;
+        let mut outgoing = build(request, occasion, &self.signer, handles.as_ref())?;
         self.client.check(&outgoing.url)?;
+        if self.credentials.are_shown() && self.leads_to_receiver(&outgoing.url) {
+            outgoing.headers.insert(header::AUTHORIZATION, HeaderValue::from_static(MASK));
+        }
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.put_on(&mut outgoing.headers);
+        }
         Ok(outgoing)
     }
 
@@ -72,8 +129,7 @@ impl Route {
         let result = self.exchange(request, occasion, deadline).await;
         let took = begun.elapsed();
         let (outcome, response) = match result {
-            Ok(mut response) => {
-                redact(&mut response, self.secrets(), MASK);
+            Ok(response) => {
                 let asked = response.headers.iter().find(|(name, _)| name == "retry-after");
                 let retry_after = asked.and_then(|(_, value)| retry_after::parse(value, occasion.now));
                 (Outcome::Answered { status: response.status, retry_after }, Some(response))
@@ -89,13 +145,67 @@ impl Route {
         occasion: &Occasion<'_>,
         deadline: Deadline,
     ) -> Result<Response, Outcome> {
-        let outgoing = build(request, occasion, &self.signer, self.handles.as_ref()).map_err(refused)?;
-        deadline.within("send_timeout", "the receiver", self.client.exchange(outgoing)).await
+        let mut outgoing = build(request, occasion, &self.signer, self.handles.as_ref()).map_err(refused)?;
+        let client = if self.leads_to_receiver(&outgoing.url) { &self.own } else { &self.client };
+        let mut shown = self.authorize(&mut outgoing, occasion.now, deadline).await?;
+        if let Some(handshakes) = &self.handshakes {
+            let agreed = handshakes.agree(client, &outgoing, occasion.now);
+            deadline.within("send_timeout", "the receiver, asked for its consent,", agreed).await?;
+            handshakes.put_on(&mut outgoing.headers);
+        }
+        let again = matches!(shown, Some((_, Fetched::Before))).then(|| outgoing.clone());
+        let sent = client.exchange(outgoing);
+        let mut response = deadline.within("send_timeout", "the receiver", sent).await?;
+        if let (401, Some((refused, _)), Some(mut again)) = (response.status, &shown, again) {
+            // The token may have been taken back before its time, so the receiver gets one more chance with a new one.
+            self.credentials.forget(refused).await;
+            shown = self.authorize(&mut again, occasion.now, deadline).await?;
+            let sent = client.exchange(again);
+            response = deadline.within("send_timeout", "the receiver", sent).await?;
+        }
+        let handles = self.handles.iter().flat_map(SecretHandles::secrets);
+        let shown = shown.iter().flat_map(|(shown, _)| &shown.secrets).map(String::as_str);
+        redact(&mut response, handles.chain(shown), MASK);
+        Ok(response)
     }
 
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.handles.iter().flat_map(SecretHandles::secrets)
+    /// Tells whether a request goes to the receiver that the credentials are for. A plugin that may choose the URL must
+    /// not carry them off.
+    fn leads_to_receiver(&self, url: &Url) -> bool {
+        self.receiver.as_ref().is_none_or(|receiver| url.origin() == *receiver)
     }
+
+    /// Puts the `Authorization` on that the receiver asks for; returns what was put on.
+    async fn authorize(
+        &self,
+        outgoing: &mut Outgoing,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Option<(Shown, Fetched)>, Outcome> {
+        if !self.leads_to_receiver(&outgoing.url) {
+            return Ok(None);
+        }
+        let fetched = self.credentials.get(&self.client, now);
+        let shown = deadline.within("auth_token_failed", "the token server", fetched).await?;
+        if let Some((shown, _)) = &shown {
+            shown.put_on(&mut outgoing.headers);
+        }
+        Ok(shown)
+    }
+}
+
+/// Returns the one origin that credentials may go to, where a plugin may send requests anywhere.
+fn receiver(webhook: &Webhook) -> Result<Option<Origin>, WebhookError> {
+    if webhook.auth.is_none() || !webhook.grants(Grant::Url) {
+        return Ok(None);
+    }
+    if webhook.dynamic_url {
+        let rule = "can't be kept to its receiver where the URL is dynamic and the plugin may change it besides";
+        return Err(WebhookError::invalid("auth", rule));
+    }
+    let url = Url::parse(webhook.request_url.trim());
+    url.map(|url| Some(url.origin()))
+        .map_err(|error| WebhookError::invalid("request_url", format!("is no URL: {error}")))
 }
 
 fn refused(error: BuildError) -> Outcome {

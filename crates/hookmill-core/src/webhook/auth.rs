@@ -95,7 +95,10 @@ impl Auth {
     /// Returns every secret in it, for taking out and putting back.
     pub(crate) fn secrets_mut(&mut self) -> Vec<(&'static str, &mut String)> {
         match self {
-            Self::Basic(basic) => vec![("auth.basic.password", &mut basic.password)],
+            // Both, as in a URL: many services take a key as the user, and any password or none.
+            Self::Basic(Basic { username, password }) => {
+                vec![("auth.basic.username", username), ("auth.basic.password", password)]
+            }
             Self::Bearer(token) => vec![("auth.bearer", token)],
             Self::OAuth2(oauth2) => vec![("auth.oauth2.client_secret", &mut oauth2.client_secret)],
             Self::Mtls(mtls) => vec![("auth.mtls.private_key_pem", &mut mtls.private_key_pem)],
@@ -107,7 +110,7 @@ impl Auth {
         let mut optional: Vec<(&'static str, &str)> = vec![];
         match self {
             Self::Basic(Basic { username, password }) => {
-                // An empty password is one: several services take a token as the user and nothing else.
+                // An empty password is one: many services take a key as the user and nothing else.
                 required.push(("auth.basic.username", username));
                 optional.push(("auth.basic.password", password));
                 if username.contains(':') {

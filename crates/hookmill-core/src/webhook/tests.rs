@@ -75,6 +75,10 @@ fn what_is_said_of_sending_has_rules() {
     ] {
         assert_eq!(with(bad), Err("webhook_invalid"), "{bad}");
     }
+    let mtls = r#""auth":{"mtls":{"certificate_pem":"c","private_key_pem":"k"}}"#;
+    assert_eq!(with(mtls), Ok(()));
+    let in_the_clear = LEAST.replace("https:", "http:");
+    assert_eq!(parse(&format!("{},{mtls}}}", in_the_clear.trim_end_matches('}'))).err(), Some("webhook_invalid"));
     for none in [r#""auth":{"magic":"a"}"#, r#""signing":"magic""#, r#""envelope":"cloudevents""#] {
         assert_eq!(with(none), Err("webhook_malformed"), "{none}");
     }

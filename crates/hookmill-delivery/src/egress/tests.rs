@@ -52,6 +52,7 @@ fn addresses_that_are_not_public_are_refused_in_every_spelling() {
         "localhost",
         "LOCALHOST",
         "localhost.",
+        "localhost..",
         "a.b.localhost",
         "ｌｏｃａｌｈｏｓｔ",
     ] {
@@ -90,7 +91,7 @@ fn a_host_that_is_allowed_may_be_private_but_nothing_worse() {
     assert!(!check("hooks.internal", "169.254.169.254") && !check("hooks.internal", "0.0.0.0"));
     assert!(!check("hooks.internal", "fd00:ec2::254") && !check("hooks.internal", "224.0.0.1"));
     assert!(!refused(&with_host("localhost"), "http://localhost/"));
-    for no_name in ["10.0.0.1", "[::1]", "0x7f.1", "", ".", "a b", "10.0.0.0/8"] {
+    for no_name in ["10.0.0.1", "10.0.0.1..", "[::1]", "0x7f.1", "", ".", "a b", "10.0.0.0/8"] {
         assert!(no_name.parse::<AllowedHost>().is_err(), "{no_name}");
     }
 }
@@ -116,4 +117,33 @@ fn the_help_names_what_to_start_with() {
         AddressPolicy::default().check("hooks.internal", Ipv4Addr::new(10, 0, 0, 1).into()).expect_err("refused");
     let help = refused.help().expect("help");
     assert!(help.contains("--allow 10.0.0.1/32") && help.contains("--allow-host hooks.internal"), "{help}");
+}
+
+/// Resolves `localhost` as the client does when it connects.
+async fn dialled(policy: AddressPolicy, proxy: Option<&str>) -> Result<Vec<IpAddr>, String> {
+    let resolver = GuardedResolver { policy, proxy: proxy.map(str::to_owned) };
+    let found = resolver.resolve("localhost".parse().expect("a name")).await.map_err(|error| error.to_string())?;
+    Ok(found.map(|socket| socket.ip()).collect())
+}
+
+#[tokio::test]
+async fn a_name_is_dialled_only_at_addresses_that_were_vetted() {
+    let error = dialled(AddressPolicy::default(), None).await.expect_err("refused");
+    assert!(error.contains("a loopback address"), "{error}");
+    assert!(!dialled(with_host("localhost"), None).await.expect("allowed").is_empty());
+    let only_v4 = AddressPolicy::new(["127.0.0.0/8".parse().expect("a network")]);
+    assert_eq!(dialled(only_v4, None).await, Ok(vec![Ipv4Addr::LOCALHOST.into()]));
+    // The operator's proxy is where it is, but only under its own name.
+    assert!(dialled(AddressPolicy::default(), Some("localhost")).await.is_ok());
+    assert!(dialled(AddressPolicy::default(), Some("proxy.internal")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_proxy_resolves_again_must_be_allowed_at_every_address() {
+    let url = Url::parse("http://localhost/").expect("a URL");
+    let both = AddressPolicy::new(["127.0.0.0/8", "::1/128"].map(|network| network.parse().expect("a network")));
+    assert!(both.vet_for_proxy(&url).await.is_ok());
+    assert!(matches!(AddressPolicy::default().vet_for_proxy(&url).await, Err(Unvetted::Refused(_))));
+    let unknown = Url::parse("http://receiver.invalid/").expect("a URL");
+    assert!(matches!(both.vet_for_proxy(&unknown).await, Err(Unvetted::Unresolved(_))));
 }
