@@ -5,5 +5,6 @@ mod client;
 mod deliveries;
 mod events;
 mod fixtures;
+mod frappe;
 mod plugins;
 mod webhooks;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod import;
 mod plugin;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use hookmill::delivery::{AllowedHost, Proxy};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+pub(crate) use self::import::{FrappeProfile, Import};
 pub(crate) use self::plugin::{Language, Plugin};
 use crate::api::Client;
 use crate::exit_code::Failure;
@@ -84,6 +86,9 @@ pub(crate) enum Command {
     Delivery(Delivery),
     /// Watch attempts as they happen
     Tail(Tail),
+    /// Take over webhooks from another system
+    #[command(subcommand, after_help = "Example:\n  hookmill import frappe fixtures/webhook.json --dry-run")]
+    Import(Import),
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod event;
+pub(crate) mod import;
 pub(crate) mod plugin;
 pub(crate) mod receiver;
 pub(crate) mod serve;

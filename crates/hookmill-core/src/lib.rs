@@ -10,6 +10,7 @@ pub mod attempt;
 pub mod delivery;
 pub mod event;
 pub mod explain;
+pub mod frappe;
 pub mod id;
 pub mod json;
 pub mod limits;

@@ -66,6 +66,7 @@ impl Webhook {
         let shown = |header: &Header| Header {
             key: header.key.clone(),
             value: shown_header(&header.key, &header.value).into(),
+            template: header.template,
         };
         Self {
             secrets: self.secrets.iter().map(Secret::masked).collect(),
@@ -107,7 +108,7 @@ impl Webhook {
     /// Returns the stored value of the header at `place` if that has only its mask.
     fn masked_header(&self, place: usize, stored: Option<&Self>) -> Result<Option<String>, WebhookError> {
         let named = |wanted: &str, header: &Header| header.key.eq_ignore_ascii_case(wanted);
-        let Some(Header { key, value }) = self.headers.get(place) else { return Ok(None) };
+        let Some(Header { key, value, .. }) = self.headers.get(place) else { return Ok(None) };
         if value != MASK || !is_secret_header(key) {
             return Ok(None);
         }

@@ -62,7 +62,8 @@ pub struct Webhook {
     /// The plugin that makes the request.
     #[serde(default)]
     pub plugin: Option<PluginUse>,
-    /// Secrets to sign with, the current one first.
+    /// Secrets to sign with, the current one first. Under a Frappe profile the first that has not ended signs, and it is
+    /// any text.
     #[serde(default)]
     pub secrets: Vec<Secret>,
     /// The public keys of the secrets, where an answer carries them along; they are worked out, never taken.
@@ -189,7 +190,16 @@ impl Method {
 pub enum Structure {
     /// As JSON.
     #[default]
+    #[serde(alias = "JSON")]
     Json,
+    /// Frappe's empty choice: as JSON, from rows or template, whichever there is.
+    #[serde(rename = "")]
+    Unset,
+    /// As `name=value` pairs; under a Frappe profile as JSON from the rows, for that is what Frappe sends.
+    #[serde(alias = "Form URL-Encoded", alias = "form_url_encoded")]
+    Form,
+    /// As `name=value` pairs under every profile.
+    FormEncoded,
 }
 
 /// Whose rules for spelling the body hold.
@@ -200,6 +210,17 @@ pub enum Profile {
     /// Compact JSON in document order, numbers never rewritten.
     #[default]
     Hookmill,
+    /// What Frappe up to version 15 sends, byte for byte.
+    FrappeV15,
+    /// What Frappe sends since it sorts the keys of a body.
+    FrappeNewest,
+}
+
+impl Profile {
+    /// Tells whether requests follow Frappe's rules instead of hookmill's own.
+    pub fn is_frappe(self) -> bool {
+        matches!(self, Self::FrappeV15 | Self::FrappeNewest)
+    }
 }
 
 /// Whether deliveries of one webhook wait for one another.
@@ -222,6 +243,9 @@ pub struct Header {
     pub key: String,
     /// The value.
     pub value: String,
+    /// Whether the value is a template over `doc`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
 }
 
 /// A row that puts a field of the document into the body.

@@ -10,6 +10,7 @@ pub mod client;
 pub mod cloudevents;
 mod credentials;
 pub mod egress;
+pub mod frappe;
 pub mod handles;
 mod handshake;
 mod percent;

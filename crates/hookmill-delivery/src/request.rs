@@ -104,14 +104,7 @@ pub fn build(
     signer: &Signer,
     handles: Option<&SecretHandles>,
 ) -> Result<Outgoing, BuildError> {
-    let bad_url = |cause: String| BuildError::Url { url: shown_url(&request.url).chars().take(200).collect(), cause };
-    let url = Url::parse(&request.url).map_err(|error| bad_url(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(bad_url("it must begin with http:// or https:// and name a host".into()));
-    }
-    let method = Method::from_bytes(request.method.as_bytes())
-        .map_err(|_| BuildError::Method { method: request.method.clone() })?;
-
+    let (method, url) = target(request)?;
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 4);
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     for (name, value) in &request.headers {
@@ -136,6 +129,18 @@ pub fn build(
         headers.insert(name, value);
     }
     Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body) })
+}
+
+/// Returns the method and the URL of a request, if HTTP allows them.
+pub(crate) fn target(request: &Request) -> Result<(Method, Url), BuildError> {
+    let bad_url = |cause: String| BuildError::Url { url: shown_url(&request.url).chars().take(200).collect(), cause };
+    let url = Url::parse(&request.url).map_err(|error| bad_url(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(bad_url("it must begin with http:// or https:// and name a host".into()));
+    }
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| BuildError::Method { method: request.method.clone() })?;
+    Ok((method, url))
 }
 
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), BuildError> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hookmill_core::mask::MASK;
-use hookmill_core::webhook::{Auth, Grant};
+use hookmill_core::webhook::{Auth, Grant, Secret};
 use hookmill_core::{Explain, Fault, Outcome, Request, Response, Webhook, WebhookError};
 use http::{HeaderValue, header};
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use url::{Origin, Url};
 
 use crate::client::{Client, InvalidCertificate};
 use crate::credentials::{Credentials, Shown};
+use crate::frappe;
 use crate::handles::SecretHandles;
 use crate::handshake::Handshakes;
 use crate::redact::redact;
@@ -27,12 +28,44 @@ pub struct Route {
     own: Client,
     /// Where credentials may go; anywhere, if only the webhook itself says where requests go.
     receiver: Option<Origin>,
-    signer: Signer,
+    convention: Convention,
     /// What a plugin may use by name; none without one, for then nobody means handles by what looks like them.
     handles: Option<SecretHandles>,
     credentials: Credentials,
     handshakes: Option<Handshakes>,
     timeout: Duration,
+}
+
+/// By whose rules requests are made and signed.
+#[derive(Debug)]
+enum Convention {
+    Own(Signer),
+    Frappe(Vec<Secret>),
+}
+
+impl Convention {
+    fn of(webhook: &Webhook) -> Result<Self, SigningError> {
+        match webhook.profile.is_frappe() {
+            // Frappe signs with the text itself, whatever it is.
+            true => Ok(Self::Frappe(webhook.secrets.clone())),
+            false => Signer::new(webhook).map(Self::Own),
+        }
+    }
+
+    fn build(
+        &self,
+        request: &Request,
+        occasion: &Occasion<'_>,
+        handles: Option<&SecretHandles>,
+    ) -> Result<Outgoing, BuildError> {
+        match self {
+            Self::Own(signer) => build(request, occasion, signer, handles),
+            Self::Frappe(secrets) => {
+                let secret = secrets.iter().find(|secret| secret.signs_at(occasion.now));
+                frappe::build(request, secret.map(|secret| secret.text.as_str()), handles)
+            }
+        }
+    }
 }
 
 /// A webhook's requests can't be sent as it says.
@@ -91,7 +124,7 @@ impl Route {
             client: client.clone(),
             own,
             receiver: receiver(webhook)?,
-            signer: Signer::new(webhook)?,
+            convention: Convention::of(webhook)?,
             handles: webhook.plugin.as_ref().map(|plugin| SecretHandles::new(plugin.secrets.clone())),
             credentials: Credentials::new(webhook.auth.as_ref())?,
             handshakes: webhook.handshake.as_ref().map(Handshakes::new).transpose()?,
@@ -101,13 +134,16 @@ impl Route {
 
     /// Returns the public keys that receivers may be given.
     pub fn public_keys(&self) -> Vec<String> {
-        self.signer.public_keys()
+        match &self.convention {
+            Convention::Own(signer) => signer.public_keys(),
+            Convention::Frappe(_) => vec![],
+        }
     }
 
     /// Returns the request as it would go out, with secrets masked; nothing is sent.
     pub fn preview(&self, request: &Request, occasion: &Occasion<'_>) -> Result<Outgoing, Fault> {
         let handles = self.handles.as_ref().map(|handles| handles.masked(MASK));
-        let mut outgoing = build(request, occasion, &self.signer, handles.as_ref())?;
+        let mut outgoing = self.convention.build(request, occasion, handles.as_ref())?;
         self.client.check(&outgoing.url)?;
         if self.credentials.are_shown() && self.leads_to_receiver(&outgoing.url) {
             outgoing.headers.insert(header::AUTHORIZATION, HeaderValue::from_static(MASK));
@@ -145,7 +181,7 @@ impl Route {
         occasion: &Occasion<'_>,
         deadline: Deadline,
     ) -> Result<Response, Outcome> {
-        let mut outgoing = build(request, occasion, &self.signer, self.handles.as_ref()).map_err(refused)?;
+        let mut outgoing = self.convention.build(request, occasion, self.handles.as_ref()).map_err(refused)?;
         let client = if self.leads_to_receiver(&outgoing.url) { &self.own } else { &self.client };
         let mut shown = self.authorize(&mut outgoing, occasion.now, deadline).await?;
         if let Some(handshakes) = &self.handshakes {

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use hookmill_core::json::{Fields, compact};
 use hookmill_core::webhook::DataRow;
 
-/// Returns a JSON object with a key for each row, in the order of the rows.
+/// Returns a key for each row with the document's own text of the value, in the order of the rows.
 ///
-/// A value is the document's own text without the white space between tokens; a field that the document lacks becomes
-/// null. Of rows with the same key, the first gives the place and the last the value, as in Python.
-pub(crate) fn object(rows: &[DataRow], doc: &str) -> Result<String, serde_json::Error> {
+/// A field that the document lacks is null. Of rows with the same key, the first gives the place and the last the value,
+/// as in Python.
+pub(crate) fn entries<'a>(rows: &'a [DataRow], doc: &'a str) -> Result<Vec<(&'a str, &'a str)>, serde_json::Error> {
     let fields = Fields::parse(doc)?;
     let mut places: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
     let mut entries: Vec<(&str, &str)> = Vec::with_capacity(rows.len());
@@ -23,6 +23,11 @@ pub(crate) fn object(rows: &[DataRow], doc: &str) -> Result<String, serde_json::
             }
         }
     }
+    Ok(entries)
+}
+
+/// Writes entries as a JSON object, without the white space between the tokens of their values.
+pub(crate) fn object(entries: &[(&str, &str)]) -> Result<String, serde_json::Error> {
     let mut body = String::from("{");
     for (key, value) in entries {
         if body.len() > 1 {

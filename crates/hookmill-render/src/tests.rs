@@ -22,9 +22,10 @@ fn renderer(fields: &str) -> Result<Renderer, WebhookError> {
 
 #[track_caller]
 fn check_body(fields: &str, doc: &str, expected: &str) {
-    match renderer(fields).expect("compiles").render(&event(doc)).expect("renders") {
+    let renderer = renderer(fields).expect("compiles");
+    match renderer.render(&event(doc)).expect("renders") {
         Rendered::Draft(request, made) => {
-            let request = complete(request, made, &event(doc));
+            let request = renderer.complete(request, made, &event(doc));
             assert_eq!(String::from_utf8_lossy(&request.body), expected);
         }
         Rendered::Skip(reason) => panic!("skipped: {reason}"),

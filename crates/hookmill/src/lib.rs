@@ -49,7 +49,7 @@ pub use plugins::{
 pub use preview::Preview;
 pub use publish::Published;
 pub use verify::{Compared, Verification};
-pub use webhooks::StoredWebhook;
+pub use webhooks::{StoredWebhook, check_webhook};
 
 pub use hookmill_core as core;
 pub use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page};

@@ -4,7 +4,7 @@ use hookmill_core::webhook::{Grant, OnError};
 use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Request};
 use hookmill_delivery::cloudevents;
 use hookmill_plugin::{Decision, Grants, Plugin, Transform, is_the_hosts};
-use hookmill_render::{Rendered, complete};
+use hookmill_render::Rendered;
 
 use crate::webhooks::Hook;
 
@@ -48,7 +48,7 @@ fn rendered(hook: &Hook, plugin: Option<&Plugin>, event: &Event, delivery: &Deli
         Err(error) => return Prepared::ends(Outcome::Refused(error.into())),
     };
     let (Some(wanted), Some(plugin)) = (&hook.webhook().plugin, plugin) else {
-        return Prepared { request: Ok(complete(draft, draft_has_body, event)), run: None, fault: None };
+        return Prepared { request: Ok(hook.renderer.complete(draft, draft_has_body, event)), run: None, fault: None };
     };
     let input = Transform {
         event,
@@ -65,7 +65,7 @@ fn rendered(hook: &Hook, plugin: Option<&Plugin>, event: &Event, delivery: &Deli
         // Nobody's document or plugin is to blame, so the webhook's policy is not asked.
         Err(fault) if is_the_hosts(&fault) => (Err(Outcome::Unanswered(fault.clone())), Some(fault)),
         Err(fault) => match wanted.on_error {
-            OnError::SendDefault => (Ok(complete(draft, draft_has_body, event)), Some(fault)),
+            OnError::SendDefault => (Ok(hook.renderer.complete(draft, draft_has_body, event)), Some(fault)),
             OnError::Skip => (Err(Outcome::Skipped(format!("the plugin failed: {}", fault.message))), Some(fault)),
             _ => (Err(Outcome::Refused(fault.clone())), Some(fault)),
         },

@@ -15,7 +15,7 @@ use crate::engine::Inner;
 pub struct Preview {
     /// Whether DocType and Doc Event match and the webhook is enabled.
     pub matches: bool,
-    /// Whether the condition holds; true if there is none.
+    /// Whether the condition holds; true if there is none, false if it can't be worked out.
     pub condition: bool,
     /// `send`, `skip` or `fail`.
     pub decision: &'static str,
@@ -71,6 +71,7 @@ impl Inner {
                 preview.reason = Some(reason);
             }
             Err(Outcome::Refused(fault) | Outcome::Unanswered(fault)) => {
+                preview.condition = fault.code != "condition_failed";
                 preview.decision = "fail";
                 preview.reason = Some(fault.message.clone());
                 preview.error = Some(fault);

@@ -8,7 +8,7 @@ use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
 use hookmill_core::webhook::{Auth, Disabled, Grant, Ordering, is_reserved_header};
 use hookmill_core::{DeliveryId, Event, PluginName, TenantId, Webhook, WebhookError, WebhookName, matching};
-use hookmill_delivery::{Client, Route};
+use hookmill_delivery::{Client, ClientConfig, Route, frappe};
 use hookmill_render::Renderer;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -44,16 +44,7 @@ impl Hook {
         client: &Client,
         revision: Revision,
     ) -> Result<Self, EngineError> {
-        for header in &webhook.headers {
-            if HeaderName::from_bytes(header.key.as_bytes()).is_err() || HeaderValue::from_str(&header.value).is_err() {
-                let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
-                return Err(WebhookError::invalid("headers", rule).into());
-            }
-        }
-        if let Some(header) = webhook.headers.iter().find(|header| is_reserved_header(&header.key)) {
-            let rule = format!("has {:?}, which only hookmill itself may set", header.key);
-            return Err(WebhookError::invalid("headers", rule).into());
-        }
+        check_headers(&webhook)?;
         let receiver = receiver_of(&tenant, &name, &webhook);
         let route = Route::new(&webhook, client)?;
         let renderer = Renderer::compile(Arc::new(webhook))?;
@@ -82,6 +73,32 @@ impl Hook {
     }
 }
 
+/// Checks what HTTP and hookmill allow as headers. Under Frappe's rules, rows without key or value are never sent, values
+/// are Latin-1, and a row may stand above the signature.
+fn check_headers(webhook: &Webhook) -> Result<(), WebhookError> {
+    let is_frappe = webhook.profile.is_frappe();
+    for header in &webhook.headers {
+        if is_frappe && (header.key.is_empty() || header.value.is_empty()) {
+            continue;
+        }
+        let good_value = match is_frappe {
+            _ if header.template => true,
+            true => frappe::latin1(header.value.trim()).is_some(),
+            false => HeaderValue::from_str(&header.value).is_ok(),
+        };
+        if HeaderName::from_bytes(header.key.as_bytes()).is_err() || !good_value {
+            let rule = format!("has {:?}, whose name or value HTTP does not allow", header.key);
+            return Err(WebhookError::invalid("headers", rule));
+        }
+        let may_sign = is_frappe && header.key.eq_ignore_ascii_case("x-frappe-webhook-signature");
+        if is_reserved_header(&header.key) && !may_sign {
+            let rule = format!("has {:?}, which only hookmill itself may set", header.key);
+            return Err(WebhookError::invalid("headers", rule));
+        }
+    }
+    Ok(())
+}
+
 /// Returns whose line the webhook's deliveries stand in.
 fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Receiver {
     let rate = webhook.rate_limit;
@@ -95,6 +112,15 @@ fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Rece
 /// Tells whether all requests of a webhook go to the same URL.
 fn has_one_url(webhook: &Webhook) -> bool {
     !webhook.dynamic_url && !webhook.grants(Grant::Url)
+}
+
+/// Checks a webhook and its name as saving it would, as far as that needs no engine: which addresses may be reached is not
+/// looked at.
+pub fn check_webhook(name: &str, webhook: &Webhook) -> Result<(), EngineError> {
+    let name = WebhookName::new(name)?;
+    let client = Client::new(ClientConfig::default())
+        .map_err(|error| EngineError::Conflict { code: "client_failed", what: error.to_string() })?;
+    Hook::prepare(TenantId::default_tenant(), name, webhook.clone(), &client, Revision(0)).map(drop)
 }
 
 /// A webhook as it is stored, with its secrets masked.

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod fixtures;
 mod hostile;
+mod import;
 mod inspect;
 mod languages;
 mod operator;

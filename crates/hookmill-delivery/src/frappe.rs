@@ -1,0 +1,115 @@
+//! Requests as Frappe makes them: `requests`' own headers, Latin-1, and one signature over the body.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use hookmill_core::Request;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use percent_encoding::percent_decode_str;
+use sha2::Sha256;
+use url::Url;
+
+use crate::handles::SecretHandles;
+use crate::request::{self, BuildError, Outgoing};
+
+/// The header that bears the signature.
+const SIGNATURE: HeaderName = HeaderName::from_static("x-frappe-webhook-signature");
+
+/// Builds the request for one try.
+///
+/// Its headers are those that Python's `requests` sets, the signature if there is a `secret`, and the webhook's own, which
+/// stand above the others. User and password of the URL become `Authorization`.
+pub fn build(request: &Request, secret: Option<&str>, handles: Option<&SecretHandles>) -> Result<Outgoing, BuildError> {
+    let (method, mut url) = request::target(request)?;
+    let mut headers = HeaderMap::with_capacity(request.headers.len() + 5);
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(request::USER_AGENT));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+    if let Some(secret) = secret {
+        let signature = HeaderValue::from_str(&sign(secret, &request.body)).expect("base64 is a header's value");
+        headers.insert(SIGNATURE, signature);
+    }
+    for (name, value) in &request.headers {
+        let value = match handles {
+            Some(handles) => handles.fill(name, value)?,
+            None => value.as_str().into(),
+        };
+        let bad_header = || BuildError::Header { name: name.chars().take(60).collect() };
+        let parsed_name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header())?;
+        headers.insert(parsed_name, latin1(&value).ok_or_else(bad_header)?);
+    }
+    if let Some(credentials) = credentials(&mut url) {
+        headers.insert(header::AUTHORIZATION, credentials);
+    }
+    Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body) })
+}
+
+/// Signs a body: the base64 of its HMAC-SHA256 under the text of the secret.
+fn sign(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of every length");
+    mac.update(body);
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// Returns a header's value in Latin-1, if it has no other characters.
+pub fn latin1(text: &str) -> Option<HeaderValue> {
+    let bytes: Option<Vec<u8>> = text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
+    HeaderValue::from_bytes(&bytes?).ok()
+}
+
+/// Takes user and password out of the URL, as the value of `Authorization`.
+fn credentials(url: &mut Url) -> Option<HeaderValue> {
+    let (user, password) = (url.username(), url.password());
+    if user.is_empty() && password.is_none() {
+        return None;
+    }
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let pair = format!("{}:{}", plain(user), plain(password.unwrap_or_default()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    // An http URL with a host takes both.
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_frappes() {
+        // As a site of version 15 sent it.
+        assert_eq!(sign("s", b"{}"), "FDyo1Re6GxgQJdcysc8nXZAQT8pXuwKlZVQpeKoYxLY=");
+        let body = br#"{"id": "gmuruhduet", "title": "Golden 22 \u00fc \ud83c\udf89", "c": "<p>x</p>"}"#;
+        assert_eq!(sign("topsecret", body), "zGxC31y98Oh8AsKWrPoKPrEy0jZyeNgdGwdPiMPcyZY=");
+    }
+
+    #[test]
+    fn the_headers_are_those_of_requests_and_the_webhooks_own_stand_above_them() {
+        let request = Request {
+            method: "DELETE".into(),
+            url: "http://usr:p%40ss@h/auth?x=1".into(),
+            headers: vec![("Accept".into(), "text/x".into()), ("X-Name".into(), "Größe".into())],
+            body: b"{}".to_vec(),
+        };
+        let built = build(&request, None, None).expect("builds");
+        assert_eq!(built.url.as_str(), "http://h/auth?x=1");
+        assert_eq!(built.headers["authorization"], "Basic dXNyOnBAc3M=");
+        assert_eq!(built.headers["accept"], "text/x");
+        assert_eq!(built.headers["connection"], "keep-alive");
+        assert_eq!(built.headers["x-name"].as_bytes(), b"Gr\xf6\xdfe");
+        assert_eq!(built.headers.len(), 5, "{:?}", built.headers);
+    }
+
+    #[test]
+    fn what_latin_1_does_not_have_is_refused() {
+        let request = Request {
+            method: "POST".into(),
+            url: "http://h/".into(),
+            headers: vec![("X-Name".into(), "日本".into())],
+            body: vec![],
+        };
+        assert!(matches!(build(&request, None, None), Err(BuildError::Header { .. })));
+    }
+}

@@ -1,0 +1,257 @@
+//! Python's own functions, as far as they compute something of values alone.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::ops::{self, Binary};
+use super::{Args, Dict, Py, utils};
+
+/// Items that `range` may make.
+const RANGE_MAX: i128 = 100_000;
+
+/// The functions by name.
+pub(crate) const NAMES: [&str; 22] = [
+    "abs",
+    "all",
+    "any",
+    "bool",
+    "dict",
+    "divmod",
+    "enumerate",
+    "float",
+    "int",
+    "isinstance",
+    "len",
+    "list",
+    "long",
+    "max",
+    "min",
+    "range",
+    "reversed",
+    "round",
+    "set",
+    "sorted",
+    "str",
+    "sum",
+];
+
+/// Further functions that are written like these.
+pub(crate) const MORE: [&str; 3] = ["repr", "tuple", "zip"];
+
+/// Calls a function.
+pub(crate) fn call(name: &str, args: &Args) -> Result<Py, String> {
+    let first = || args.need(0, "x");
+    let over = || first()?.iterate();
+    match name {
+        "len" => length(first()?),
+        "int" | "long" => int(first()?),
+        "float" => float(first()?),
+        "str" => Ok(Py::str(text(args.get(0, "object"), false)?)),
+        "repr" => Ok(Py::str(text(first()?, true)?)),
+        "bool" => Ok(Py::Bool(args.get(0, "x").is_true())),
+        "abs" => match first()? {
+            Py::Float(value) => Ok(Py::Float(value.abs())),
+            value => {
+                let value = ops::integer(value)
+                    .ok_or_else(|| format!("bad operand type for abs(): '{}'", value.type_name()))?;
+                value.checked_abs().map(Py::Int).ok_or_else(|| "the number is too large".into())
+            }
+        },
+        "round" => round(first()?, args.get(1, "ndigits")),
+        "divmod" => Ok(Py::tuple([
+            ops::binary(Binary::FloorDiv, first()?, args.need(1, "y")?)?,
+            ops::binary(Binary::Mod, first()?, args.need(1, "y")?)?,
+        ])),
+        "sum" => {
+            let start = args.get(1, "start");
+            let start = if matches!(start, Py::None) { Py::Int(0) } else { start.clone() };
+            over()?.iter().try_fold(start, |sum, item| ops::binary(Binary::Add, &sum, item))
+        }
+        "any" => Ok(Py::Bool(over()?.iter().any(Py::is_true))),
+        "all" => Ok(Py::Bool(over()?.iter().all(Py::is_true))),
+        "min" => extreme(name, args, Ordering::Less),
+        "max" => extreme(name, args, Ordering::Greater),
+        "sorted" => {
+            let mut items = over()?;
+            sort(&mut items)?;
+            if args.get(2, "reverse").is_true() {
+                items.reverse();
+            }
+            Ok(Py::list(items))
+        }
+        "list" => {
+            if args.given.is_empty() {
+                Ok(Py::list([]))
+            } else {
+                over().map(Py::list)
+            }
+        }
+        "tuple" => {
+            if args.given.is_empty() {
+                Ok(Py::tuple([]))
+            } else {
+                over().map(Py::tuple)
+            }
+        }
+        "set" => Ok(Py::list(unique(if args.given.is_empty() { vec![] } else { over()? }))),
+        "reversed" => Ok(Py::list(over()?.into_iter().rev())),
+        "enumerate" => {
+            let start = i128::from(args.int(1, "start", 0)?);
+            let numbered = over()?.into_iter().zip(start..).map(|(item, number)| Py::tuple([Py::Int(number), item]));
+            Ok(Py::list(numbered))
+        }
+        "zip" => zip(args),
+        "range" => range(args),
+        "dict" => dict(args),
+        "isinstance" => Err("there are no types to compare with; compare the value".into()),
+        _ => Err(format!("name '{name}' is not defined")),
+    }
+}
+
+/// Returns the values without repetition, in the order of their first standing.
+pub(crate) fn unique(items: Vec<Py>) -> Vec<Py> {
+    let mut kept: Vec<Py> = Vec::new();
+    for item in items {
+        if kept.len() < 10_000 && !kept.iter().any(|other| ops::equal(other, &item)) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+/// Returns a value as text, if it is not too much.
+pub(crate) fn text(value: &Py, repr: bool) -> Result<String, String> {
+    value.weigh(&mut super::WEIGHT_MAX.clone())?;
+    Ok(if repr { value.repr() } else { value.to_text() })
+}
+
+fn length(value: &Py) -> Result<Py, String> {
+    let length = match value {
+        Py::Str(text) => text.chars().count(),
+        Py::List(items) | Py::Tuple(items) => items.len(),
+        Py::Dict(entries) => entries.len(),
+        // A child table that was not filled is null in some documents; it has no rows.
+        Py::None => 0,
+        _ => return Err(format!("object of type '{}' has no len()", value.type_name())),
+    };
+    Ok(Py::Int(length as i128))
+}
+
+fn int(value: &Py) -> Result<Py, String> {
+    match value {
+        Py::Str(text) => {
+            let text = text.trim().replace('_', "");
+            text.parse().map(Py::Int).map_err(|_| format!("invalid literal for int() with base 10: {}", value.repr()))
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
+        Py::Float(number) if number.abs() < 1e38 => Ok(Py::Int(*number as i128)),
+        Py::Float(_) => Err("cannot convert float infinity or NaN to integer".into()),
+        Py::Big(_) => Ok(value.clone()),
+        _ => ops::integer(value)
+            .map(Py::Int)
+            .ok_or_else(|| format!("int() argument must be a string or a real number, not '{}'", value.type_name())),
+    }
+}
+
+fn float(value: &Py) -> Result<Py, String> {
+    match value {
+        Py::Str(text) => text
+            .trim()
+            .parse()
+            .map(Py::Float)
+            .map_err(|_| format!("could not convert string to float: {}", value.repr())),
+        _ => ops::number(value)
+            .map(Py::Float)
+            .ok_or_else(|| format!("float() argument must be a string or a real number, not '{}'", value.type_name())),
+    }
+}
+
+fn round(value: &Py, digits: &Py) -> Result<Py, String> {
+    if let Some(value) = ops::integer(value) {
+        return Ok(Py::Int(value));
+    }
+    let number =
+        ops::number(value).ok_or_else(|| format!("type {} doesn't define __round__ method", value.type_name()))?;
+    match ops::integer(digits) {
+        None => int(&Py::Float(number.round_ties_even())),
+        // Of the exact number, unlike Frappe's own rounding.
+        Some(digits @ 0..=300) => {
+            let digits = usize::try_from(digits).unwrap_or(0);
+            Ok(Py::Float(format!("{number:.digits$}").parse().unwrap_or(number)))
+        }
+        Some(digits) => Ok(Py::Float(utils::rounded(number, digits))),
+    }
+}
+
+fn extreme(name: &str, args: &Args, wanted: Ordering) -> Result<Py, String> {
+    let items = if args.given.len() > 1 { args.given.clone() } else { args.need(0, "iterable")?.iterate()? };
+    let default = args.named.iter().find(|(known, _)| known == "default").map(|(_, value)| value.clone());
+    let mut items = items.into_iter();
+    let Some(mut best) = items.next() else {
+        return default.ok_or_else(|| format!("{name}() arg is an empty sequence"));
+    };
+    for item in items {
+        if ordered(&item, &best)? == wanted {
+            best = item;
+        }
+    }
+    Ok(best)
+}
+
+fn ordered(a: &Py, b: &Py) -> Result<Ordering, String> {
+    ops::compare(a, b)
+        .ok_or_else(|| format!("'<' not supported between instances of '{}' and '{}'", a.type_name(), b.type_name()))
+}
+
+fn sort(items: &mut [Py]) -> Result<(), String> {
+    let mut fault = None;
+    items.sort_by(|a, b| {
+        ordered(a, b).unwrap_or_else(|error| {
+            fault = Some(error);
+            Ordering::Equal
+        })
+    });
+    fault.map_or(Ok(()), Err)
+}
+
+fn zip(args: &Args) -> Result<Py, String> {
+    let lists = args.given.iter().map(Py::iterate).collect::<Result<Vec<_>, _>>()?;
+    let length = lists.iter().map(Vec::len).min().unwrap_or(0);
+    let row = |place: usize| Py::tuple(lists.iter().filter_map(|list| list.get(place)).cloned());
+    Ok(Py::list((0..length).map(row)))
+}
+
+fn range(args: &Args) -> Result<Py, String> {
+    let bound =
+        |place: usize| args.given.get(place).map(|value| ops::integer(value).ok_or("range needs whole numbers"));
+    let (from, to) = match (bound(0).transpose()?, bound(1).transpose()?) {
+        (Some(to), None) => (0, to),
+        (Some(from), Some(to)) => (from, to),
+        _ => return Err("range needs a number".into()),
+    };
+    let step = bound(2).transpose()?.unwrap_or(1);
+    if step == 0 {
+        return Err("range() arg 3 must not be zero".into());
+    }
+    let count = to.saturating_sub(from).checked_div(step).unwrap_or(0);
+    if count > RANGE_MAX {
+        return Err(format!("range has more than {RANGE_MAX} items"));
+    }
+    let mut items = Vec::new();
+    let mut at = from;
+    while (step > 0 && at < to) || (step < 0 && at > to) {
+        items.push(Py::Int(at));
+        at = at.saturating_add(step);
+    }
+    Ok(Py::list(items))
+}
+
+fn dict(args: &Args) -> Result<Py, String> {
+    let mut entries: Dict = match args.given.first() {
+        Some(Py::Dict(entries)) => entries.as_ref().clone(),
+        Some(_) => return Err("dict takes a dictionary or names".into()),
+        None => Dict::new(),
+    };
+    entries.extend(args.named.iter().map(|(key, value)| (Arc::from(key.as_str()), value.clone())));
+    Ok(Py::Dict(Arc::new(entries)))
+}

@@ -1,0 +1,158 @@
+//! How Python prints: `str()` and `repr()`.
+
+use std::fmt::Write as _;
+
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, Time};
+
+use super::Py;
+
+impl Py {
+    /// Returns what `str(value)` gives.
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Self::Str(text) => text.as_ref().to_owned(),
+            Self::Date(date) => date.to_string(),
+            Self::DateTime(moment) => datetime(*moment, ' '),
+            Self::Time(time) => clock(*time),
+            Self::Delta(span) => delta(*span),
+            _ => self.repr(),
+        }
+    }
+
+    /// Returns what `repr(value)` gives.
+    pub(crate) fn repr(&self) -> String {
+        let mut out = String::new();
+        self.write_repr(&mut out);
+        out
+    }
+
+    fn write_repr(&self, out: &mut String) {
+        match self {
+            Self::None => out.push_str("None"),
+            Self::Bool(true) => out.push_str("True"),
+            Self::Bool(false) => out.push_str("False"),
+            Self::Int(value) => out.push_str(&value.to_string()),
+            Self::Big(digits) => out.push_str(digits),
+            Self::Float(value) => out.push_str(&float(*value)),
+            Self::Str(text) => write_quoted(text, out),
+            Self::List(items) => write_row(items, "[", "]", out),
+            Self::Tuple(items) if items.len() == 1 => write_row(items, "(", ",)", out),
+            Self::Tuple(items) => write_row(items, "(", ")", out),
+            Self::Dict(entries) => {
+                out.push('{');
+                for (place, (key, value)) in entries.iter().enumerate() {
+                    out.push_str(if place > 0 { ", " } else { "" });
+                    write_quoted(key, out);
+                    out.push_str(": ");
+                    value.write_repr(out);
+                }
+                out.push('}');
+            }
+            Self::Date(date) => out.push_str(&call("date", &date_parts(*date))),
+            Self::DateTime(moment) => {
+                let mut parts = date_parts(moment.date());
+                parts.extend(time_parts(moment.time()));
+                out.push_str(&call("datetime", &parts));
+            }
+            Self::Time(time) => out.push_str(&call("time", &time_parts(*time))),
+            Self::Delta(span) => out.push_str(&format!("datetime.timedelta(seconds={})", span.as_secs())),
+        }
+    }
+}
+
+fn write_row(items: &[Py], opening: &str, closing: &str, out: &mut String) {
+    out.push_str(opening);
+    for (place, item) in items.iter().enumerate() {
+        out.push_str(if place > 0 { ", " } else { "" });
+        item.write_repr(out);
+    }
+    out.push_str(closing);
+}
+
+fn write_quoted(text: &str, out: &mut String) {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    out.push(quote);
+    for character in text.chars() {
+        match character {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if character == quote => {
+                out.push('\\');
+                out.push(character);
+            }
+            _ if character.is_control() => {
+                write!(out, "\\x{:02x}", u32::from(character)).expect("text takes all that is written");
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push(quote);
+}
+
+/// Returns what `repr(value)` gives for a float: the fewest digits that read back as the same number.
+pub(crate) fn float(value: f64) -> String {
+    if value.is_nan() {
+        return "nan".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.into();
+    }
+    let shortest = format!("{value:e}");
+    let (mantissa, exponent) = shortest.split_once('e').expect("the form with an exponent has one");
+    let exponent: i32 = exponent.parse().expect("an exponent of a float is a small number");
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs());
+    }
+    // Without an exponent, the library prints the same digits, and no point where there is no fraction.
+    let plain = value.to_string();
+    if plain.contains('.') { plain } else { format!("{plain}.0") }
+}
+
+/// Returns date and time in ISO 8601; microseconds only where there are some, as Python has it.
+pub(crate) fn datetime(moment: DateTime, separator: char) -> String {
+    format!("{}{separator}{}", moment.date(), clock(moment.time()))
+}
+
+fn clock(time: Time) -> String {
+    let text = format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
+    match time.subsec_nanosecond() / 1_000 {
+        0 => text,
+        micros => format!("{text}.{micros:06}"),
+    }
+}
+
+fn delta(span: SignedDuration) -> String {
+    let days = span.as_secs().div_euclid(86_400);
+    let secs = span.as_secs().rem_euclid(86_400);
+    let clock = format!("{}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60);
+    match days {
+        0 => clock,
+        1 | -1 => format!("{days} day, {clock}"),
+        _ => format!("{days} days, {clock}"),
+    }
+}
+
+fn call(name: &str, parts: &[i32]) -> String {
+    let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+    format!("datetime.{name}({})", parts.join(", "))
+}
+
+fn date_parts(date: Date) -> Vec<i32> {
+    vec![date.year().into(), date.month().into(), date.day().into()]
+}
+
+fn time_parts(time: Time) -> Vec<i32> {
+    let mut parts = vec![time.hour().into(), time.minute().into()];
+    let (secs, micros) = (i32::from(time.second()), time.subsec_nanosecond() / 1_000);
+    if secs != 0 || micros != 0 {
+        parts.push(secs);
+    }
+    if micros != 0 {
+        parts.push(micros);
+    }
+    parts
+}

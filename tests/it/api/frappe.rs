@@ -1,0 +1,252 @@
+//! What a real Frappe site sent, sent again by a server for the same webhook and document, byte for byte.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hookmill::core::frappe::{Options, import};
+use hookmill::core::webhook::Profile;
+use hookmill_testing::{Answer, Received, wait_for};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::client::Served;
+
+/// Where the site's receiver listened.
+const SITE_RECEIVER: &str = "127.0.0.1:28899";
+
+/// Cases in which hookmill does something else than Frappe, and why. Their first number names them in both folders.
+const BY_INTENT: [(&str, &str); 10] = [
+    ("26", "the random number is drawn by the event, and the signature covers what is sent"),
+    ("34", "a dynamic URL that ends in .json is a URL like any other, not the name of a file"),
+    ("40", "on_update_after_submit is an event like any other; only Frappe up to 15 never raises it"),
+    ("56", "which events a transaction leaves is the publisher's affair; what is published is sent"),
+    ("58", "the same: an import publishes nothing, and what is published is sent"),
+    ("60", "the site edited the webhook before its worker ran"),
+    ("78", "doc.items is the field, not the method, so the loop over it works"),
+    ("80", "an apostrophe in a query goes out as %27, which means the same"),
+    ("88", "the site deleted the webhook before its worker ran"),
+    ("92", "the site deleted the webhook and had it cached"),
+];
+
+/// A case as a site recorded it.
+struct Case {
+    file: PathBuf,
+    profile: Profile,
+    json: Value,
+}
+
+impl Case {
+    fn all() -> Vec<Self> {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("frappe/golden");
+        let mut cases = Vec::new();
+        for (folder, profile) in [(golden.clone(), Profile::FrappeV15), (golden.join("newest"), Profile::FrappeNewest)]
+        {
+            for entry in std::fs::read_dir(&folder).expect("the cases are there") {
+                let file = entry.expect("an entry").path();
+                if file.extension().is_some_and(|extension| extension == "json") {
+                    let text = std::fs::read_to_string(&file).expect("a readable case");
+                    cases.push(Self { json: serde_json::from_str(&text).expect("a case is JSON"), profile, file });
+                }
+            }
+        }
+        cases.sort_by(|a, b| a.file.cmp(&b.file));
+        cases
+    }
+
+    fn number(&self) -> String {
+        self.file.file_name().and_then(|name| name.to_str()).and_then(|name| name.get(..2)).expect("a number").into()
+    }
+
+    fn title(&self) -> String {
+        let folder = if self.profile == Profile::FrappeNewest { "newest/" } else { "" };
+        format!("{folder}{} {}", self.number(), self.json["case"].as_str().unwrap_or_default())
+    }
+
+    /// Returns the case's webhooks, or its only one.
+    fn webhooks(&self) -> Vec<&Value> {
+        match self.json["webhooks"].as_array() {
+            Some(several) => several.iter().collect(),
+            None => vec![&self.json["webhook"]],
+        }
+    }
+
+    fn requests(&self) -> Vec<Received> {
+        let raw = self.json["requests"].as_array().expect("requests");
+        raw.iter().map(|raw| parsed(&STANDARD.decode(raw.as_str().expect("base64")).expect("base64"))).collect()
+    }
+}
+
+/// Reads the bytes of a request.
+fn parsed(raw: &[u8]) -> Received {
+    let head_len = raw.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8(raw[..head_len].to_vec()).expect("a head in ASCII");
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next().expect("a first line").split(' ').map(str::to_owned);
+    let (method, path) = (first.next().expect("a method"), first.next().expect("a path"));
+    let headers = lines.map(|line| line.split_once(": ").expect("a header"));
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Received { method, path, headers, body: raw[head_len + 4..].to_vec() }
+}
+
+/// Returns what two requests are compared by. Host, sender and accepted encodings are each program's own, unless the
+/// webhook sets them.
+fn comparable(request: &Received, own: &BTreeSet<String>) -> (String, String, BTreeMap<String, String>, String) {
+    let ignored = ["host", "user-agent", "accept-encoding"];
+    let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
+    let headers = headers.filter(|(name, _)| own.contains(name) || !ignored.contains(&name.as_str())).collect();
+    (request.method.clone(), request.path.clone(), headers, String::from_utf8_lossy(&request.body).into_owned())
+}
+
+/// What came of a case.
+enum Sent {
+    Requests(Vec<Received>),
+    /// The webhook was not taken, for this reason.
+    Refused(String),
+}
+
+/// Saves a case's webhooks, publishes its event and returns what the receiver got.
+async fn replay(served: &Served, case: &Case) -> Sent {
+    let receiver = &served.stand.receiver;
+    let (before, expected) = (receiver.count(), case.requests());
+    let failures = if case.number() == "70" { expected.len().saturating_sub(1) } else { 0 };
+    receiver.script(vec![Answer::Status(500); failures]);
+    let mut names = Vec::new();
+    let mut owed = Vec::new();
+    for document in case.webhooks() {
+        let secret = document["_webhook_secret_plain"].as_str();
+        let imported = match import(document, &Options { profile: case.profile, doctypes: None, secret }) {
+            Ok(imported) => imported,
+            Err(refused) => return Sent::Refused(refused.message),
+        };
+        let mut webhook = imported.webhook;
+        let url = webhook["request_url"].as_str().expect("a URL");
+        webhook["request_url"] = json!(url.replace(SITE_RECEIVER, &receiver.address().to_string()));
+        webhook["retry"] = json!({"schedule": ["0s", "0s", "0s"]});
+        let path = format!("/v1/webhooks/{}", imported.name);
+        let reply = served.put(&path, webhook.to_string()).await;
+        if reply.status != 201 {
+            return Sent::Refused(reply.json["detail"].to_string());
+        }
+        names.push(path);
+        // Of several webhooks, one for each event, those stand in the case that fired.
+        let fired = case.json["webhooks"].is_null()
+            || expected.iter().any(|request| request.path.ends_with(webhook["doc_event"].as_str().expect("text")));
+        if fired {
+            let event =
+                json!({"doctype": webhook["doctype"], "doc_event": webhook["doc_event"], "doc": case.json["doc"]});
+            let published = served.post("/v1/events", event.to_string()).await.ok(202);
+            owed.extend(published["deliveries"].as_array().expect("deliveries").clone());
+        }
+    }
+    for delivery in owed {
+        let path = format!("/v1/deliveries/{}", delivery.as_str().expect("an id"));
+        wait_for("an end", async || Some(served.get(&path).await.ok(200)).filter(|found| found["state"] != "pending"))
+            .await;
+    }
+    for name in names {
+        served.delete(&name).await.ok(204);
+    }
+    Sent::Requests(receiver.requests().split_off(before))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_those_of_a_real_site_byte_for_byte() {
+    let served = Served::new().await;
+    let (mut equal, mut wrong, mut by_intent) = (0, Vec::new(), Vec::new());
+    for case in Case::all() {
+        let webhooks = case.webhooks();
+        let own = webhooks.iter().filter_map(|webhook| webhook["webhook_headers"].as_array()).flatten();
+        let own: BTreeSet<String> = own.filter_map(|row| Some(row["key"].as_str()?.to_lowercase())).collect();
+        let mut expected: Vec<_> = case.requests().iter().map(|request| comparable(request, &own)).collect();
+        if ["67", "68"].contains(&case.number().as_str()) {
+            // Frappe follows redirects, the signature and every key with it; here the first request is the only one.
+            expected.truncate(1);
+        }
+        let sent: Vec<_> = match replay(&served, &case).await {
+            Sent::Requests(sent) => sent.iter().map(|request| comparable(request, &own)).collect(),
+            Sent::Refused(reason) if expected.is_empty() => {
+                by_intent.push(format!("{}: refused when it is saved: {reason}", case.title()));
+                continue;
+            }
+            Sent::Refused(reason) => {
+                wrong.push(format!("{}: refused: {reason}", case.title()));
+                continue;
+            }
+        };
+        let reason = BY_INTENT.iter().find(|(number, _)| *number == case.number()).map(|(_, reason)| reason);
+        match reason {
+            _ if sent == expected => equal += 1,
+            Some(reason) => by_intent.push(format!("{}: {reason}", case.title())),
+            None => wrong.push(format!("{}:\n  sent     {sent:?}\n  expected {expected:?}", case.title())),
+        }
+    }
+    println!("{equal} cases are equal; by intent, {} differ:\n  {}", by_intent.len(), by_intent.join("\n  "));
+    assert!(wrong.is_empty(), "{} cases are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(equal >= 55, "only {equal} cases are equal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_may_be_written_in_the_words_of_frappes_form() {
+    let served = Served::new().await;
+    for structure in ["", "JSON", "json", "Form URL-Encoded", "form"] {
+        let webhook = json!({"doctype": "Note", "doc_event": "on_update", "request_url": "http://127.0.0.1:9/", "request_structure": structure, "profile": "frappe-v15"});
+        let reply = served.request(Method::PUT, "/v1/webhooks/words").body(webhook.to_string()).send().await;
+        assert!(reply.expect("an answer").status().is_success(), "{structure:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_fails_parks_the_delivery_and_says_where() {
+    let served = Served::new().await;
+    served.webhook(json!({"profile": "frappe-v15", "condition": "doc.title and doc.total > 1000"})).await;
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N", "title": "T", "total": null}});
+    let published = served.post("/v1/events", event.to_string()).await.ok(202);
+    let path = format!("/v1/deliveries/{}", published["deliveries"][0].as_str().expect("an id"));
+    let found = wait_for("the delivery to be parked", async || {
+        Some(served.get(&path).await.ok(200)).filter(|found| found["state"] == "parked")
+    });
+    let error = found.await["attempts"][0]["error"].clone();
+    assert_eq!(error["code"], "condition_failed");
+    let message = error["message"].as_str().expect("text");
+    assert!(message.contains("None > 1000, in `doc.total > 1000` (at character 15)"), "{message}");
+    assert_eq!(served.stand.receiver.count(), 0);
+    let preview = served.post("/v1/webhooks/notes/preview", event.to_string()).await.ok(200);
+    assert_eq!((&preview["condition"], &preview["decision"]), (&json!(false), &json!("fail")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_shows_the_very_request_and_sends_nothing() {
+    let served = Served::new().await;
+    let fields =
+        json!({"profile": "frappe-newest", "secrets": ["any text"], "data": [{"fieldname": "total", "key": "t"}]});
+    served.webhook(fields).await;
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N", "total": 1e16}});
+    let preview = served.post("/v1/webhooks/notes/preview", event.to_string()).await.ok(200);
+    assert_eq!(served.stand.receiver.count(), 0);
+    served.post("/v1/events", event.to_string()).await.ok(202);
+    let sent = served.stand.receiver.only_request().await;
+    assert_eq!((sent.text(), &preview["request"]["body"]), ("{\n \"t\": 1e+16\n}", &json!("{\n \"t\": 1e+16\n}")));
+    let headers = preview["request"]["headers"].as_array().expect("headers");
+    let shown = headers.iter().find(|header| header[0] == "x-frappe-webhook-signature").expect("a signature");
+    assert_eq!(shown[1], sent.header("x-frappe-webhook-signature"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_sent_as_one_and_headers_can_be_templates() {
+    let served = Served::new().await;
+    let fields = json!({
+        "request_structure": "form",
+        "data": [{"fieldname": "title", "key": "a title"}, {"fieldname": "none", "key": "n"}, {"fieldname": "items", "key": "i"}],
+        "headers": [{"key": "X-Note", "value": "{{ doc.name|upper }}", "template": true}, {"key": "X-Raw", "value": "{{ doc.name }}"}],
+    });
+    served.webhook(fields).await;
+    let doc = json!({"name": "n-1", "title": "a & b = ü", "none": null, "items": [{"qty": 2}]});
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": doc});
+    served.post("/v1/events", event.to_string()).await.ok(202);
+    let sent = served.stand.receiver.only_request().await;
+    assert_eq!(sent.text(), "a+title=a+%26+b+%3D+%C3%BC&n=&i=%5B%7B%22qty%22%3A2%7D%5D");
+    assert_eq!(sent.header("content-type"), "application/x-www-form-urlencoded");
+    assert_eq!((sent.header("x-note"), sent.header("x-raw")), ("N-1", "{{ doc.name }}"));
+}
