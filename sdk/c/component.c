@@ -52,25 +52,36 @@ static hookmill_plugin_types_request_t given_request(const hm_request *request) 
   return to;
 }
 
+static hm_event seen_event(hm_call *call, const hookmill_plugin_types_event_t *event) {
+  return (hm_event){
+      .id = text(call, event->id),
+      .tenant = text(call, event->tenant),
+      .doctype = text(call, event->doctype),
+      .doc_event = text(call, event->doc_event),
+      .doc_name = text(call, event->doc_name),
+      .occurred_at = text(call, event->occurred_at),
+      .doc_text = (const char *)event->doc.ptr,
+      .doc_length = event->doc.len,
+      .before_text = event->before.is_some ? (const char *)event->before.val.ptr : NULL,
+      .before_length = event->before.is_some ? event->before.val.len : 0,
+      .meta = pairs(call, event->meta),
+      .meta_count = event->meta.len,
+  };
+}
+
+static hookmill_plugin_types_problem_t given_problem(const char *code, const char *message, const char *path) {
+  hookmill_plugin_types_problem_t problem = {.code = given(code), .message = given(message)};
+  problem.path.is_some = path != NULL;
+  if (path) problem.path.val = given(path);
+  return problem;
+}
+
 bool exports_hookmill_plugin_transform_transform(
     exports_hookmill_plugin_transform_event_t *event, exports_hookmill_plugin_transform_request_t *draft,
     plugin_string_t *settings, exports_hookmill_plugin_transform_decision_t *decision,
     exports_hookmill_plugin_transform_failure_t *failure) {
   hm_call call = {0};
-  hm_event seen = {
-      .id = text(&call, event->id),
-      .tenant = text(&call, event->tenant),
-      .doctype = text(&call, event->doctype),
-      .doc_event = text(&call, event->doc_event),
-      .doc_name = text(&call, event->doc_name),
-      .occurred_at = text(&call, event->occurred_at),
-      .doc_text = (const char *)event->doc.ptr,
-      .doc_length = event->doc.len,
-      .before_text = event->before.is_some ? (const char *)event->before.val.ptr : NULL,
-      .before_length = event->before.is_some ? event->before.val.len : 0,
-      .meta = pairs(&call, event->meta),
-      .meta_count = event->meta.len,
-  };
+  hm_event seen = seen_event(&call, event);
   hm_request offered = {
       .method = text(&call, draft->method),
       .url = text(&call, draft->url),
@@ -90,16 +101,66 @@ bool exports_hookmill_plugin_transform_transform(
     decision->val.skip = given(call.reason);
   } else {
     failure->tag = (uint8_t)(call.outcome - HM_BAD_DOCUMENT);
-    hookmill_plugin_types_problem_t problem = {.code = given(call.code), .message = given(call.message)};
-    problem.path.is_some = call.path != NULL;
-    if (call.path) problem.path.val = given(call.path);
-    failure->val.other = problem;
+    failure->val.other = given_problem(call.code, call.message, call.path);
   }
   hm_end_call(&call);
   exports_hookmill_plugin_transform_event_free(event);
   exports_hookmill_plugin_transform_request_free(draft);
   plugin_string_free(settings);
   return decided;
+}
+
+void exports_hookmill_plugin_response_judge(
+    exports_hookmill_plugin_response_event_t *event, uint16_t status, plugin_list_tuple2_string_string_t *headers,
+    plugin_list_u8_t *body, plugin_string_t *settings, exports_hookmill_plugin_response_verdict_t *verdict) {
+  hm_call call = {0};
+  hm_event seen = seen_event(&call, event);
+  hm_response response = {
+      .status = status,
+      .headers = pairs(&call, *headers),
+      .header_count = headers->len,
+      .body = text(&call, (plugin_string_t){body->ptr, body->len}),
+      .body_length = body->len,
+  };
+  hm_verdict judged = hm_run_judge(&call, &seen, &response, (const char *)settings->ptr, settings->len);
+  // A judge has no other way to say that it failed.
+  if (call.outcome == HM_BAD_DOCUMENT || call.outcome == HM_OTHER) abort();
+  if (judged.kind == HM_DELIVERED) {
+    verdict->tag = HOOKMILL_PLUGIN_TYPES_VERDICT_DELIVERED;
+  } else if (judged.kind == HM_RETRY) {
+    verdict->tag = HOOKMILL_PLUGIN_TYPES_VERDICT_RETRY;
+    verdict->val.retry = (plugin_option_u32_t){judged.has_seconds, judged.seconds};
+  } else {
+    verdict->tag = HOOKMILL_PLUGIN_TYPES_VERDICT_DEAD;
+    verdict->val.dead = given(judged.reason);
+  }
+  hm_end_call(&call);
+  exports_hookmill_plugin_response_event_free(event);
+  plugin_list_tuple2_string_string_free(headers);
+  plugin_list_u8_free(body);
+  plugin_string_free(settings);
+}
+
+void exports_hookmill_plugin_describe_describe(plugin_string_t *description) {
+  hm_call call = {0};
+  *description = given(hookmill_describe(&call));
+  hm_end_call(&call);
+}
+
+bool exports_hookmill_plugin_describe_validate_settings(
+    plugin_string_t *settings, exports_hookmill_plugin_describe_list_problem_t *problems) {
+  hm_call call = {0};
+  hm_run_validate(&call, (const char *)settings->ptr, settings->len);
+  size_t count = 0;
+  for (hm_problem *each = call.problems; each; each = each->next) count++;
+  problems->ptr = count ? malloc(count * sizeof *problems->ptr) : NULL;
+  problems->len = 0;
+  for (hm_problem *each = call.problems; each; each = each->next) {
+    problems->ptr[problems->len++] = given_problem(each->code, each->message, each->path);
+  }
+  hm_end_call(&call);
+  plugin_string_free(settings);
+  return count == 0;
 }
 
 #endif

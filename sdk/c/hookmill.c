@@ -52,11 +52,18 @@ const char *hm_format(hm_call *call, const char *format, ...) {
 
 static hm_decision fail(hm_call *call, hm_outcome outcome, const char *code, const char *path, const char *message) {
   // The first failure is the cause; what comes after may only follow from it.
-  if (call->outcome < HM_BAD_DOCUMENT) {
+  bool first = call->outcome < HM_BAD_DOCUMENT;
+  if (first) {
     call->outcome = outcome;
     call->code = code;
     call->path = path;
     call->message = message;
+  }
+  if (first || call->checking) {
+    hm_problem **end = &call->problems;
+    while (*end) end = &(*end)->next;
+    *end = hm_alloc(call, sizeof **end);
+    **end = (hm_problem){code, message, path, NULL};
   }
   return (hm_decision){1};
 }
@@ -150,6 +157,37 @@ hm_request hm_with_header(hm_call *call, const hm_request *request, const char *
   return changed;
 }
 
+// ---- judging
+
+hm_verdict hm_delivered(void) { return (hm_verdict){.kind = HM_DELIVERED}; }
+
+hm_verdict hm_retry(void) { return (hm_verdict){.kind = HM_RETRY}; }
+
+hm_verdict hm_retry_after(uint32_t seconds) {
+  return (hm_verdict){.kind = HM_RETRY, .has_seconds = true, .seconds = seconds};
+}
+
+hm_verdict hm_dead(hm_call *call, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  const char *reason = formatted(call, format, arguments);
+  va_end(arguments);
+  return (hm_verdict){.kind = HM_DEAD, .reason = reason};
+}
+
+hm_verdict hm_by_status(const hm_response *response) {
+  if (response->status >= 200 && response->status <= 299) return hm_delivered();
+  if (response->status == 410) return (hm_verdict){.kind = HM_DEAD, .reason = "the receiver answered 410 Gone"};
+  return hm_retry();
+}
+
+const char *hm_response_header(const hm_response *response, const char *name) {
+  for (size_t i = 0; i < response->header_count; i++) {
+    if (same_name(response->headers[i].name, name)) return response->headers[i].value;
+  }
+  return NULL;
+}
+
 // ---- logging
 
 static void log_line(int level, const char *format, va_list arguments) {
@@ -228,6 +266,44 @@ void hm_run_call(hm_call *call, const hm_event *event, const hm_request *draft, 
   if (call->outcome == HM_UNDECIDED) {
     hm_failure(call, "no_decision", NULL, "hookmill_transform decided nothing; return hm_send_json(…) or hm_skip(…)");
   }
+}
+
+// What stands for the functions that the author left out. A component that lacks them does not export them.
+__attribute__((weak)) hm_verdict hookmill_judge(hm_call *call, const hm_event *event, const hm_response *response) {
+  (void)call, (void)event;
+  return hm_by_status(response);
+}
+
+__attribute__((weak)) const char *hookmill_describe(hm_call *call) {
+  (void)call;
+  return "{}";
+}
+
+__attribute__((weak)) void hookmill_validate_settings(hm_call *call) { (void)call; }
+
+hm_verdict hm_run_judge(hm_call *call, const hm_event *event, const hm_response *response, const char *settings, size_t length) {
+  call->event = event;
+  call->settings_text = settings;
+  call->settings_length = length;
+  hm_verdict verdict = hookmill_judge(call, event, response);
+  if (call->outcome < HM_BAD_DOCUMENT && verdict.kind == HM_UNJUDGED) {
+    hm_failure(call, "no_verdict", NULL, "hookmill_judge returned no verdict; return hm_by_status(response) or another");
+  }
+  if (call->outcome >= HM_BAD_DOCUMENT) {
+    const char *place = call->path ? hm_format(call, " (at %s)", call->path) : "";
+    hm_error("%s: %s%s", call->code, call->message, place);
+  }
+  // As the host would; wrong settings are no reason to lose the answer.
+  return call->outcome == HM_BAD_SETTINGS ? hm_by_status(response) : verdict;
+}
+
+void hm_run_validate(hm_call *call, const char *settings, size_t length) {
+  static const hm_event NONE = {"", "", "", "", "", "", "null", 4, NULL, 0, NULL, 0};
+  call->event = &NONE;
+  call->settings_text = settings;
+  call->settings_length = length;
+  call->checking = true;
+  hookmill_validate_settings(call);
 }
 
 void hm_end_call(hm_call *call) {

@@ -1,6 +1,6 @@
 // What the author of a hookmill transform plugin in C includes.
 //
-// A plugin is one function, hookmill_transform. What it reads of the document is checked as it is read: the first
+// A plugin is one function, hookmill_transform, and three optional ones. What it reads of the document is checked as it is read: the first
 // value that is missing or of another type ends the call with the code document_mismatch and its place, whatever the
 // function returns. Until then a missing text reads as "", a missing number as 0, a missing array as empty.
 // Everything that these functions return lives until the call ends; nothing has to be freed.
@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "yyjson/yyjson.h"
 
@@ -16,6 +17,13 @@
 #define HM_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 #define HM_PRINTF(at, first)
+#endif
+
+// Lets `hookmill plugin build` see which of the optional functions the author defined.
+#if defined(__wasm__) && !defined(HM_INSIDE_SDK)
+#define HM_OPTIONAL(name) __attribute__((export_name(#name)))
+#else
+#define HM_OPTIONAL(name)
 #endif
 
 // One call of the plugin.
@@ -93,6 +101,46 @@ void hm_debug(const char *format, ...) HM_PRINTF(1, 2);
 void hm_info(const char *format, ...) HM_PRINTF(1, 2);
 void hm_warn(const char *format, ...) HM_PRINTF(1, 2);
 void hm_error(const char *format, ...) HM_PRINTF(1, 2);
+
+// What a receiver answered.
+typedef struct hm_response {
+  int status;
+  const hm_pair *headers;  // names in lower case
+  size_t header_count;
+  const char *body;  // up to the 64 KiB that the host reads; a NUL follows
+  size_t body_length;
+} hm_response;
+
+typedef enum hm_verdict_kind { HM_UNJUDGED, HM_DELIVERED, HM_RETRY, HM_DEAD } hm_verdict_kind;
+
+// What an answer means; made by the functions below.
+typedef struct hm_verdict {
+  hm_verdict_kind kind;
+  bool has_seconds;
+  uint32_t seconds;
+  const char *reason;
+} hm_verdict;
+
+// Optional: says what an answer means. A judge that fails or traps leaves the word to the status.
+hm_verdict hookmill_judge(hm_call *call, const hm_event *event, const hm_response *response) HM_OPTIONAL(hookmill_judge);
+
+// Judges that the receiver has it; that it is to be tried again as the webhook's schedule has it, or after so many
+// seconds; that it is to be given up; or as the host does: 2xx is delivered, 410 ends it, all else is tried again.
+hm_verdict hm_delivered(void);
+hm_verdict hm_retry(void);
+hm_verdict hm_retry_after(uint32_t seconds);
+hm_verdict hm_dead(hm_call *call, const char *format, ...) HM_PRINTF(2, 3);
+hm_verdict hm_by_status(const hm_response *response);
+
+// Returns the value of an answer's header, whatever the case of its name, or NULL.
+const char *hm_response_header(const hm_response *response, const char *name);
+
+// Optional: returns what the plugin says of itself, a JSON object with name, version, description and settings (a JSON
+// Schema).
+const char *hookmill_describe(hm_call *call) HM_OPTIONAL(hookmill_describe);
+
+// Optional: checks a webhook's settings beyond the schema. Each hm_bad_settings is one thing that is wrong with them.
+void hookmill_validate_settings(hm_call *call) HM_OPTIONAL(hookmill_validate_settings);
 
 // Returns the document, the document before the change (NULL if it was not sent), the webhook's settings.
 hm_value *hm_doc(hm_call *call);

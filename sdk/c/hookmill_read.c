@@ -80,11 +80,13 @@ static const char *kind(hm_value *value) {
 }
 
 static void blame(hm_call *call, hm_value *culprit, const char *message) {
-  if (call->outcome >= HM_BAD_DOCUMENT) return;
+  if (call->outcome >= HM_BAD_DOCUMENT && !call->checking) return;
   const char *path = call->settings ? place(call, yyjson_doc_get_root(call->settings), culprit, "") : NULL;
   if (path) {
     message = hm_format(call, "the webhook's settings don't fit this plugin: %s", message);
     hm_bad_settings(call, "settings_mismatch", *path ? path : NULL, "%s", message);
+    // What is found after this may only follow from the value that is not there.
+    call->checking = false;
     return;
   }
   path = place(call, yyjson_doc_get_root(call->doc), culprit, "");

@@ -34,11 +34,15 @@ static const char *json_of(hm_call *call, yyjson_val *envelope, const char *fiel
   return text;
 }
 
-void hm_test_run(hm_test *test, const char *text, const char *settings) {
+static void begin(hm_test *test) {
   memset(test, 0, sizeof *test);
   free(lines);
   lines = NULL;
   lines_length = 0;
+  test->body = "";
+}
+
+static void read_event(hm_test *test, const char *text) {
   hm_call *call = &test->call;
   yyjson_doc *parsed = yyjson_read(text, strlen(text), YYJSON_READ_NUMBER_AS_RAW);
   yyjson_val *envelope = yyjson_doc_get_root(parsed);
@@ -68,16 +72,35 @@ void hm_test_run(hm_test *test, const char *text, const char *settings) {
   if (yyjson_obj_get(envelope, "user")) meta[event->meta_count++] = (hm_pair){"user", text_of(call, envelope, "user", "")};
   event->meta = meta;
   yyjson_doc_free(parsed);
+}
+
+void hm_test_run(hm_test *test, const char *text, const char *settings) {
+  begin(test);
+  read_event(test, text);
+  hm_call *call = &test->call;
   const hm_request draft = {.method = "POST", .url = "https://receiver.example/in"};
   settings = settings ? settings : "{}";
-  hm_run_call(call, event, &draft, settings, strlen(settings));
-  test->body = "";
+  hm_run_call(call, &test->event, &draft, settings, strlen(settings));
   if (call->outcome == HM_SEND && call->request.body_kind != HM_EMPTY) {
     char *body = hm_alloc(call, call->request.body_length + 1);
     memcpy(body, call->request.body, call->request.body_length);
     body[call->request.body_length] = 0;
     test->body = body;
   }
+  test->log = lines ? lines : "";
+}
+
+void hm_test_judge(hm_test *test, const char *text, const char *settings, const hm_response *response) {
+  begin(test);
+  read_event(test, text);
+  settings = settings ? settings : "{}";
+  test->verdict = hm_run_judge(&test->call, &test->event, response, settings, strlen(settings));
+  test->log = lines ? lines : "";
+}
+
+void hm_test_validate(hm_test *test, const char *settings) {
+  begin(test);
+  hm_run_validate(&test->call, settings, strlen(settings));
   test->log = lines ? lines : "";
 }
 

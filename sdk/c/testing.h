@@ -10,11 +10,18 @@ typedef struct hm_test {
   const char *body;     // of the request, with a NUL at its end; "" without a request
   const char *log;      // the lines, each with its level in front and a line break at its end
   hm_event event;
+  hm_verdict verdict;   // of hm_test_judge
 } hm_test;
 
 // Calls the plugin with the text of an event as `POST /v1/events` takes it, and settings, or NULL for none.
 void hm_test_run(hm_test *test, const char *envelope, const char *settings);
 void hm_test_end(hm_test *test);
+
+// Asks the judge what an answer to that event means. Where it fails, `call.outcome` and what belongs to it say why.
+void hm_test_judge(hm_test *test, const char *envelope, const char *settings, const hm_response *response);
+
+// Lets the plugin check settings; what it finds is in `call.problems`.
+void hm_test_validate(hm_test *test, const char *settings);
 
 // Returns a file's text, or ends the process; to be freed.
 char *hm_test_read(const char *file);

@@ -80,7 +80,7 @@ fn what_is_misspelled_is_refused_by_name() {
         ("retry", json!({"preset": "sometimes"}), "webhook_malformed"),
         ("retry", json!({"schedule": ["soon"]}), "webhook_malformed"),
         ("timeout_ms", json!(99), "webhook_invalid"),
-        ("rate_limit", json!({"per_second": 1}), "webhook_not_offered"),
+        ("rate_limit", json!({"per_second": 1}), "webhook_malformed"),
         ("coalesce_ms", json!(100), "webhook_not_offered"),
         ("request_url", json!("ftp://example.com"), "webhook_invalid"),
     ] {

@@ -3,8 +3,10 @@
 mod contract;
 mod delivering;
 mod failing;
+mod judging;
 mod life_cycle;
 mod ordering;
 mod plugins;
+mod receivers;
 mod recovery;
 mod redelivering;

@@ -101,6 +101,14 @@ fn all_languages_give_the_same_bytes() {
 }
 
 #[test]
+fn a_component_exports_only_what_its_author_wrote() {
+    for plugin in INVOICES {
+        let loaded = load(plugin);
+        assert!(!loaded.judges() && loaded.description().is_none(), "{plugin}");
+    }
+}
+
+#[test]
 fn all_languages_refuse_alike() {
     let quotation = document("quotation-on-update");
     let mismatch = quotation.replace("\"qty\": 5.0", "\"qty\": \"five\"");

@@ -5,12 +5,17 @@ mod api;
 mod codes;
 mod contract;
 mod engine;
+mod hostile;
 mod hot_reload;
 mod languages;
 mod plugin_limits;
 mod plugin_load;
+mod python;
+mod sending;
+mod shape;
 mod stand;
 mod standard_webhooks;
+mod warm;
 
 use std::path::{Path, PathBuf};
 

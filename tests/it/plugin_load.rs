@@ -8,6 +8,8 @@ use hookmill::plugin::{Compiler, LoadPluginError, Manifest, Plugin, PluginHost, 
 use hookmill_testing::{example_plugin, misbehaving};
 use tempfile::TempDir;
 
+use crate::shape::{component, wit_shaped};
+
 fn host_in(dir: &Path) -> PluginHost {
     PluginHost::new(PluginHostConfig {
         cache_dir: dir.to_owned(),
@@ -21,10 +23,6 @@ fn host_in(dir: &Path) -> PluginHost {
 fn load(wasm: &[u8]) -> Result<Plugin, LoadPluginError> {
     let dir = TempDir::new().expect("a folder");
     host_in(dir.path()).load(wasm)
-}
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("a component in text")
 }
 
 /// A component that exports `transform` from an instance made of the given types and function.
@@ -172,57 +170,14 @@ fn with_manifest(component: &[u8], text: &[u8]) -> Vec<u8> {
     wasm
 }
 
-/// A component with the contract's types around a core module of `parts` that traps when called.
-fn wit_shaped(parts: &str) -> Vec<u8> {
-    component(&format!(
-        r#"(component
-          (type $event' (record (field "id" string) (field "tenant" string) (field "doctype" string)
-            (field "doc-event" string) (field "doc-name" string) (field "occurred-at" string) (field "doc" string)
-            (field "before" (option string)) (field "meta" (list (tuple string string)))))
-          (import "hookmill:plugin/types@1.0.0" (instance $types
-            (type $event'' (record (field "id" string) (field "tenant" string) (field "doctype" string)
-              (field "doc-event" string) (field "doc-name" string) (field "occurred-at" string) (field "doc" string)
-              (field "before" (option string)) (field "meta" (list (tuple string string)))))
-            (export "event" (type $event (eq $event'')))
-            (type $body' (variant (case "empty") (case "json" string) (case "text" string)
-              (case "bytes" (list u8))))
-            (export "body" (type $body (eq $body')))
-            (type $request' (record (field "method" string) (field "url" string)
-              (field "headers" (list (tuple string string))) (field "body" $body)))
-            (export "request" (type $request (eq $request')))
-            (type $decision' (variant (case "send" $request) (case "skip" string)))
-            (export "decision" (type $decision (eq $decision')))
-            (type $problem' (record (field "code" string) (field "message" string) (field "path" (option string))))
-            (export "problem" (type $problem (eq $problem')))
-            (type $failure' (variant (case "bad-document" $problem) (case "bad-settings" $problem)
-              (case "other" $problem)))
-            (export "failure" (type $failure (eq $failure')))))
-          (alias export $types "event" (type $event))
-          (alias export $types "request" (type $request))
-          (alias export $types "decision" (type $decision))
-          (alias export $types "failure" (type $failure))
-          (core module $m
-            {parts}
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
-            (func (export "transform") (param i32) (result i32) unreachable))
-          (core instance $i (instantiate $m))
-          (alias core export $i "memory" (core memory $memory))
-          (type $result (result $decision (error $failure)))
-          (func $f (param "event" $event) (param "draft" $request) (param "settings" string) (result $result)
-            (canon lift (core func $i "transform") (memory $memory) (realloc (core func $i "realloc"))))
-          (instance $transform (export "event" (type $event)) (export "request" (type $request))
-            (export "decision" (type $decision)) (export "failure" (type $failure))
-            (export "transform" (func $f)))
-          (export "hookmill:plugin/transform@1.0.0" (instance $transform)))"#
-    ))
-}
-
 #[test]
 fn a_component_that_can_not_start_is_refused_however_often_it_comes() {
     let dir = TempDir::new().expect("a folder");
     let host = host_in(dir.path());
-    let memory = r#"(memory (export "memory") 1)"#;
-    let too_hungry = wit_shaped(r#"(memory (export "memory") 2000)"#);
+    let functions = r#"(func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+                       (func (export "transform") (param i32) (result i32) unreachable)"#;
+    let memory = format!(r#"{functions} (memory (export "memory") 1)"#);
+    let too_hungry = wit_shaped(&format!(r#"{functions} (memory (export "memory") 2000)"#));
     let traps_at_once = wit_shaped(&format!("{memory} (func $s unreachable) (start $s)"));
     for wasm in [&too_hungry, &traps_at_once, &too_hungry, &traps_at_once] {
         let error = host.load(wasm).expect_err("refused");
@@ -231,7 +186,7 @@ fn a_component_that_can_not_start_is_refused_however_often_it_comes() {
     }
     assert!(compiled_files(dir.path()).is_empty(), "a refused component was kept");
     // The same shape with little memory and nothing to trip over starts, and traps in its own time.
-    host.load(&wit_shaped(memory)).expect("starts");
+    host.load(&wit_shaped(&memory)).expect("starts");
 }
 
 fn compiled_files(dir: &Path) -> Vec<PathBuf> {

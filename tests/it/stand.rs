@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hookmill::core::{DeliveryId, DeliveryState, Digest, PluginName};
-use hookmill::{DeliveryDetail, Engine, EngineConfig, EventEnvelope, Published, TenantId, Webhook, WebhookName};
+use hookmill::{
+    DeliveryDetail, Engine, EngineConfig, EngineError, EventEnvelope, Published, TenantId, Webhook, WebhookName,
+};
 use hookmill_testing::{Receiver, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -71,6 +73,15 @@ impl Stand {
         Self::on(data).await
     }
 
+    /// The same with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut EngineConfig)) -> Self {
+        let data = TempDir::new().expect("a folder");
+        let mut config = config(data.path());
+        change(&mut config);
+        let engine = Engine::start(config).await.expect("the engine starts");
+        Self { engine, receiver: Receiver::start(), data }
+    }
+
     async fn on(data: TempDir) -> Self {
         let engine = Engine::start(config(data.path())).await.expect("the engine starts");
         Self { engine, receiver: Receiver::start(), data }
@@ -83,9 +94,15 @@ impl Stand {
 
     /// Saves a webhook for Notes that sends to the receiver, with `fields` besides.
     pub(crate) async fn webhook(&self, name: &str, fields: Value) {
+        self.try_webhook(name, fields).await.expect("the webhook is saved");
+    }
+
+    /// The same; returns the stored form, or why it was not saved.
+    pub(crate) async fn try_webhook(&self, name: &str, fields: Value) -> Result<Value, EngineError> {
         let json = webhook_json(&self.receiver.url("/in"), &fields);
         let webhook = Webhook::parse(json.to_string().as_bytes()).expect("a webhook");
-        self.engine.put_webhook(&tenant(), &webhook_name(name), webhook).await.expect("the webhook is saved");
+        let (stored, _) = self.engine.put_webhook(&tenant(), &webhook_name(name), webhook).await?;
+        Ok(serde_json::to_value(&stored).expect("JSON"))
     }
 
     /// Uploads and activates a plugin.
@@ -122,10 +139,17 @@ impl Stand {
 
     /// Stops the engine in good order and starts another on the same data.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut EngineConfig)) -> Self {
         let Self { engine, receiver, data } = self;
         engine.shutdown(Duration::from_secs(10)).await;
         drop(engine);
-        let engine = Engine::start(config(data.path())).await.expect("the engine starts again");
+        let mut config = config(data.path());
+        change(&mut config);
+        let engine = Engine::start(config).await.expect("the engine starts again");
         Self { engine, receiver, data }
     }
 }

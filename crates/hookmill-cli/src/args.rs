@@ -6,6 +6,7 @@ mod plugin;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use hookmill::delivery::{AllowedHost, Proxy};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -105,10 +106,16 @@ pub(crate) struct Serve {
     /// A network that receivers may be in although it is not public; may be given several times
     #[arg(long, value_name = "CIDR")]
     pub(crate) allow: Vec<IpNet>,
+    /// A host that receivers may be although its addresses are not public; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<AllowedHost>,
+    /// The proxy that every request to a receiver goes through: http, https or socks5
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<Proxy>,
     /// How long to wait for deliveries under way when stopping, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) grace: Option<u64>,
-    /// A TOML file with the same names: listen, data, plugins, allow, grace, token; an option wins over it
+    /// A TOML file with the same names: listen, data, plugins, allow, allow-host, proxy, grace, token; an option wins over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -195,7 +202,7 @@ pub(crate) enum Webhook {
         \"data\": [{\"fieldname\": \"name\", \"key\": \"id\"}], \"json_template\": null,\n   \
         \"plugin\": {\"name\": \"invoice\", \"digest\": null, \"settings\": {}, \"on_error\": \"park\"},\n   \
         \"secrets\": [\"whsec_…\"], \"profile\": \"hookmill\", \"retry\": {\"preset\": \"default\"}, \"timeout_ms\": 15000,\n   \
-        \"ordering\": \"none\", \"rate_limit\": null, \"coalesce_ms\": 0}\nThe first three fields are needed.")]
+        \"ordering\": \"none\", \"rate_limit\": null, \"coalesce_ms\": 0}\nThe first three fields are needed. For signing, auth and envelope see docs/delivery.md.")]
     Apply {
         /// The file, or - for standard input
         #[arg(value_name = "FILE")]

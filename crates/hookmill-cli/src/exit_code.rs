@@ -62,7 +62,9 @@ pub(crate) const TABLE: &str = "Exit codes:
 /// refused for another reason, nor where the host itself failed.
 pub(crate) fn of_code(code: &str) -> u8 {
     match code {
-        "plugin_no_previous" | "plugin_no_canary" | "plugin_unknown" | "plugin_would_change" => FAILED,
+        "plugin_no_active" | "plugin_no_previous" | "plugin_no_canary" | "plugin_unknown" | "plugin_would_change" => {
+            FAILED
+        }
         _ if code.starts_with("plugin_host_") => FAILED,
         _ if code.starts_with("plugin_") => PLUGIN,
         _ => FAILED,

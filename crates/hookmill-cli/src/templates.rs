@@ -24,7 +24,9 @@ macro_rules! templates {
 
 type Files = &'static [(&'static str, &'static str)];
 
-pub(crate) const WIT: &str = include_str!("../../../wit/plugin.wit");
+/// The contract, and the worlds of plugins with some of its optional exports.
+pub(crate) const WIT: [(&str, &str); 2] =
+    [("plugin.wit", include_str!("../../../wit/plugin.wit")), ("parts.wit", include_str!("../../../wit/parts.wit"))];
 
 /// What a project in one language is made of.
 struct Project {
@@ -89,8 +91,9 @@ const TYPESCRIPT: Project = Project {
 };
 
 const JAVASCRIPT_SDK: Files = files!(
-    "sdk/javascript": "README.md", "package.json", "src/check.js", "src/errors.js", "src/event.js", "src/exact.js",
-    "src/host.js", "src/host.node.js", "src/index.d.ts", "src/index.js", "src/testing.d.ts", "src/testing.js",
+    "sdk/javascript": "README.md", "package.json", "src/check.js", "src/component.js", "src/description.js",
+    "src/errors.js", "src/event.js", "src/exact.js", "src/host.js", "src/host.node.js", "src/index.d.ts",
+    "src/index.js", "src/judge.js", "src/log.js", "src/testing.d.ts", "src/testing.js",
 );
 
 const PYTHON: Project = Project {
@@ -107,8 +110,9 @@ const PYTHON: Project = Project {
     shared: files!("plugins/python-quotation-invoice": ".gitignore", "requirements.txt"),
     sdk_folder: "hookmill_sdk",
     sdk: files!(
-        "sdk/python/hookmill_sdk": "__init__.py", "check.py", "component.py", "errors.py", "event.py", "exact.py",
-        "log.py", "plugin.py", "py.typed", "request.py", "testing.py",
+        "sdk/python/hookmill_sdk": "__init__.py", "check.py", "component.py", "describe.py", "errors.py", "event.py",
+        "exact.py", "judge.py", "log.py", "parts.py", "plugin.py", "py.typed", "request.py", "testing.py", "trace.py",
+        "world.py",
     ),
     wit: "hookmill_sdk/wit",
 };
@@ -170,7 +174,7 @@ pub(crate) fn write_project(language: Language, name: &PluginName, dir: &Path) -
     });
     let shared = shared.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
     let sdk = sdk.iter().map(|(file, text)| (format!("{sdk_folder}/{file}"), (*text).to_owned()));
-    let wit = [(format!("{wit}/plugin.wit"), WIT.to_owned())];
+    let wit = WIT.iter().map(|(file, text)| (format!("{wit}/{file}"), (*text).to_owned()));
     let mut written = Vec::new();
     for (file, text) in filled.chain(shared).chain(sdk).chain(wit) {
         let path = dir.join(&file);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::webhook::Success;
 use crate::{DeliveryState, DeliveryStatus, Digest, PluginName, retry::Retry};
 
 /// A request as rendered: what a retry sends again, byte for byte.
@@ -85,6 +86,9 @@ pub struct PluginRun {
     pub memory: u64,
     /// What it logged, a line each, with the level in front.
     pub log: Vec<String>,
+    /// Whether an instance that was kept from an earlier call ran, as the plugin's manifest asks for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
     /// The digest of the engine, its settings and the limits: what decides the result beside component and input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_hash: Option<Digest>,
@@ -168,6 +172,23 @@ pub enum Outcome {
     Refused(Fault),
 }
 
+/// Codes of failures on the way to a receiver that are not its own: of the operator's proxy and of token servers.
+const NOT_THE_RECEIVERS: [&str; 4] = ["send_proxy", "auth_token_failed", "auth_token_refused", "auth_token_malformed"];
+
+impl Outcome {
+    /// Tells whether a failure speaks against the receiver, so that others that go there should wait.
+    pub fn is_the_receivers_failure(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => !(200..=299).contains(status),
+            Self::Judged { judgement, .. } => *judgement != Judgement::Delivered,
+            Self::Unanswered(fault) => {
+                fault.code.starts_with("send_") && !NOT_THE_RECEIVERS.contains(&fault.code.as_str())
+            }
+            Self::Skipped(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// What follows from an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "whoever settles an attempt must settle every verdict")]
@@ -211,12 +232,12 @@ impl Verdict {
 
 /// Decides what follows from an outcome.
 ///
-/// 2xx is delivered; 410 ends the delivery, for the receiver says that it is gone for good (RFC 9110 §15.5.11);
-/// everything else, redirects included, is tried again while `retry` has tries left. `tried` counts this attempt
-/// too. `roll` in 0..1 decides the jitter.
-pub fn judge(outcome: &Outcome, retry: &Retry, tried: u32, now: Timestamp, roll: f64) -> Verdict {
+/// An answer that is a `success` is delivered; 410 ends the delivery, for the receiver says that it is gone for good
+/// (RFC 9110 §15.5.11); everything else, redirects included, is tried again while `retry` has tries left. `tried` counts
+/// this attempt too. `roll` in 0..1 decides the jitter.
+pub fn judge(outcome: &Outcome, success: &Success, retry: &Retry, tried: u32, now: Timestamp, roll: f64) -> Verdict {
     let (reason, retry_after) = match outcome {
-        Outcome::Answered { status: 200..=299, .. } => return Verdict::Delivered,
+        Outcome::Answered { status, .. } if success.has(*status) => return Verdict::Delivered,
         Outcome::Answered { status: 410, .. } => return Verdict::Dead("the receiver answered 410 Gone".into()),
         Outcome::Judged { judgement: Judgement::Delivered, .. } => return Verdict::Delivered,
         Outcome::Judged { judgement: Judgement::Dead(reason), status } => {
@@ -248,7 +269,8 @@ mod tests {
     use super::*;
 
     fn answered(status: u16, tried: u32) -> Verdict {
-        judge(&Outcome::Answered { status, retry_after: None }, &Retry::default(), tried, Timestamp::UNIX_EPOCH, 0.5)
+        let outcome = Outcome::Answered { status, retry_after: None };
+        judge(&outcome, &Success::default(), &Retry::default(), tried, Timestamp::UNIX_EPOCH, 0.5)
     }
 
     #[test]
@@ -270,14 +292,37 @@ mod tests {
         };
         assert_eq!(at(answered(500, 1)), 5);
         let outcome = Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(77)) };
-        assert_eq!(at(judge(&outcome, &Retry::default(), 1, Timestamp::UNIX_EPOCH, 0.5)), 77);
+        assert_eq!(at(judge(&outcome, &Success::default(), &Retry::default(), 1, Timestamp::UNIX_EPOCH, 0.5)), 77);
+    }
+
+    #[test]
+    fn what_counts_as_success_is_the_webhooks_to_say() {
+        let success: Success = serde_json::from_str(r#"["2xx","409","410"]"#).expect("statuses");
+        let judged = |status| {
+            let outcome = Outcome::Answered { status, retry_after: None };
+            judge(&outcome, &success, &Retry::default(), 1, Timestamp::UNIX_EPOCH, 0.5).outcome()
+        };
+        assert_eq!([200, 409, 410, 404].map(judged), ["delivered", "delivered", "delivered", "retry"]);
+    }
+
+    #[test]
+    fn what_fails_on_the_way_does_not_speak_against_the_receiver() {
+        let unanswered = |code: &str| {
+            Outcome::Unanswered(Fault { code: code.into(), message: String::new(), backtrace: None })
+                .is_the_receivers_failure()
+        };
+        assert!(unanswered("send_timeout") && unanswered("send_connect"));
+        assert!(!unanswered("send_proxy") && !unanswered("auth_token_failed") && !unanswered("plugin_host_busy"));
+        let answered = |status| Outcome::Answered { status, retry_after: None }.is_the_receivers_failure();
+        assert!(answered(500) && answered(302) && !answered(204));
+        assert!(!Outcome::Skipped("no".into()).is_the_receivers_failure());
     }
 
     #[test]
     fn a_plugins_judgement_stands_above_the_status() {
         let judged = |judgement, tried| {
             let outcome = Outcome::Judged { status: 200, judgement };
-            judge(&outcome, &Retry::default(), tried, Timestamp::UNIX_EPOCH, 0.5)
+            judge(&outcome, &Success::default(), &Retry::default(), tried, Timestamp::UNIX_EPOCH, 0.5)
         };
         assert_eq!(judged(Judgement::Delivered, 1), Verdict::Delivered);
         assert_eq!(judged(Judgement::Dead("no".into()), 1).outcome(), "dead");

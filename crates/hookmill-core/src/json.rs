@@ -20,6 +20,11 @@ impl JsonText {
         Ok(Self(raw.get().into()))
     }
 
+    /// Returns `{}`.
+    pub fn empty_object() -> Self {
+        Self("{}".into())
+    }
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::webhook::{Grant, Header, PluginUse};
+use crate::webhook::{Auth, Ends, Grant, Header, PluginUse, Secret};
 use crate::{Attempt, Request, Response, Webhook, WebhookError};
 
 /// What stands in an answer in place of a secret; given back in a PUT, it keeps the stored one.
@@ -30,7 +30,12 @@ fn around_userinfo(url: &str) -> Option<(&str, &str, &str)> {
     let rest = url.get(colon..)?;
     let authority_at = url.len() - rest.trim_start_matches(slash).len();
     let after = url.get(authority_at..)?;
-    let authority_len = after.find(['/', '\\', '?', '#']).unwrap_or(after.len());
+    // A backslash ends the authority of a scheme of the web, and is a part of it in any other. Readers of URLs pass over
+    // control characters and blanks around the scheme.
+    let scheme: String = url.get(..colon)?.chars().filter(|c| !c.is_ascii_control() && *c != ' ').collect();
+    let of_web = matches!(&*scheme.to_ascii_lowercase(), "http:" | "https:" | "ws:" | "wss:" | "ftp:" | "file:");
+    let ends = |character: char| matches!(character, '/' | '?' | '#') || (of_web && character == '\\');
+    let authority_len = after.find(ends).unwrap_or(after.len());
     let at = after.get(..authority_len)?.rfind('@')?;
     Some((url.get(..authority_at)?, after.get(..at)?, after.get(at..)?))
 }
@@ -64,7 +69,8 @@ impl Webhook {
             template: header.template,
         };
         Self {
-            secrets: vec![MASK.into(); self.secrets.len()],
+            secrets: self.secrets.iter().map(Secret::masked).collect(),
+            auth: self.auth.clone().map(Auth::masked),
             headers: self.headers.iter().map(shown).collect(),
             request_url: shown_url(&self.request_url),
             plugin: self.plugin.as_ref().map(PluginUse::masked),
@@ -77,11 +83,11 @@ impl Webhook {
     /// Header values, user and password go back to the receiver that they were given for only: who may change a webhook
     /// must not learn them by sending them elsewhere.
     pub fn with_secrets_of(mut self, stored: Option<&Self>) -> Result<Self, WebhookError> {
-        for (place, secret) in self.secrets.iter_mut().enumerate().filter(|(_, secret)| *secret == MASK) {
-            let kept = stored.and_then(|stored| stored.secrets.get(place));
-            *secret = kept.ok_or_else(|| nothing_stored("secrets", "secret"))?.clone();
-        }
+        restore(&mut self.secrets, stored.map(|stored| &*stored.secrets).unwrap_or_default())?;
         let for_same_receiver = stored.filter(|stored| self.has_receiver_of(stored));
+        if let Some(auth) = &mut self.auth {
+            auth.restore(for_same_receiver.and_then(|stored| stored.auth.as_ref()))?;
+        }
         for place in 0..self.headers.len() {
             let Some(kept) = self.masked_header(place, for_same_receiver)? else { continue };
             self.headers[place].value = kept;
@@ -125,6 +131,61 @@ impl Webhook {
         }
         let origin = |webhook: &Self| Url::parse(webhook.request_url.trim()).ok().map(|url| url.origin());
         origin(self).is_some() && origin(self) == origin(other)
+    }
+}
+
+/// Puts stored secrets back in place of masks: each the one at its place or, if more are given than are stored, as it
+/// is when a new one is put before the former ones, the one as far from the end.
+fn restore(secrets: &mut [Secret], stored: &[Secret]) -> Result<(), WebhookError> {
+    let added = secrets.len().saturating_sub(stored.len());
+    let by_place = secrets.iter().skip(stored.len()).all(|secret| secret.text != MASK);
+    let moved = if by_place { 0 } else { added };
+    for (place, secret) in secrets.iter_mut().enumerate().filter(|(_, secret)| secret.text == MASK) {
+        let kept = place.checked_sub(moved).and_then(|place| stored.get(place));
+        let kept = kept.ok_or_else(|| nothing_stored("secrets", "secret"))?;
+        secret.text.clone_from(&kept.text);
+        // To save it once more does not prolong its overlap.
+        if let (Ends::AfterOverlap, Ends::At(_)) = (secret.ends, kept.ends) {
+            secret.ends = kept.ends;
+        }
+    }
+    Ok(())
+}
+
+impl Secret {
+    fn masked(&self) -> Self {
+        Self { text: MASK.into(), ends: self.ends }
+    }
+}
+
+impl Auth {
+    fn masked(mut self) -> Self {
+        self.secrets_mut().into_iter().for_each(|(_, secret)| *secret = MASK.into());
+        self
+    }
+
+    /// Puts what is stored back where this has only its mask.
+    fn restore(&mut self, stored: Option<&Self>) -> Result<(), WebhookError> {
+        let mut stored = stored.filter(|stored| stored.shows_itself_where(self)).cloned();
+        let mut kept = stored.iter_mut().flat_map(Self::secrets_mut).map(|(_, secret)| secret);
+        for (field, secret) in self.secrets_mut() {
+            let kept = kept.next();
+            if *secret == MASK {
+                *secret = kept.ok_or_else(|| nothing_stored(field, "secret"))?.clone();
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether both are of one kind and, where a secret goes elsewhere than to the receiver, go to the same place.
+    fn shows_itself_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::OAuth2(stored), Self::OAuth2(sent)) => {
+                let origin = |url: &str| Url::parse(url.trim()).ok().map(|url| url.origin());
+                origin(&stored.token_url).is_some() && origin(&stored.token_url) == origin(&sent.token_url)
+            }
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
     }
 }
 
@@ -192,6 +253,8 @@ mod tests {
             ("https:/\\user:p@w@host/", "https:/\\********@host/"),
             ("https://u:p@{{ doc.host }}/x", "https://********@{{ doc.host }}/x"),
             ("https://host/@a", "https://host/@a"),
+            ("https://host\\@a", "https://host\\@a"),
+            ("odd://u:\\pw@host/", "odd://********@host/"),
             ("https://host?mail=a@b", "https://host?mail=a@b"),
             ("{{ doc.url }}", "{{ doc.url }}"),
         ] {
@@ -218,12 +281,54 @@ mod tests {
     #[test]
     fn a_masked_secret_given_back_keeps_the_stored_one() {
         let mut stored = webhook(r#""request_url":"https://example.com/in""#);
-        stored.secrets = vec!["whsec_one".into(), "whsec_two".into()];
-        let mut sent = stored.masked();
-        sent.secrets[0] = "whsec_new".into();
-        let merged = sent.with_secrets_of(Some(&stored)).expect("merged");
-        assert_eq!(merged.secrets, ["whsec_new", "whsec_two"]);
-        assert!(merged.masked().with_secrets_of(None).is_err());
+        let secret = |text: &str| Secret::from(text.to_owned());
+        stored.secrets = ["whsec_one", "whsec_two"].map(secret).into();
+        let masked = stored.masked();
+        let merged = |secrets: &[&str]| {
+            let sent = Webhook { secrets: secrets.iter().copied().map(secret).collect(), ..masked.clone() };
+            let merged = sent.with_secrets_of(Some(&stored)).map_err(|error| error.to_string())?;
+            Ok::<_, String>(merged.secrets.into_iter().map(|secret| secret.text).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(merged(&["new", MASK]).as_deref(), Ok("new whsec_two"));
+        assert_eq!(merged(&["new", MASK, MASK]).as_deref(), Ok("new whsec_one whsec_two"));
+        assert_eq!(merged(&[MASK, MASK, "new"]).as_deref(), Ok("whsec_one whsec_two new"));
+        assert_eq!(merged(&[MASK]).as_deref(), Ok("whsec_one"));
+        assert!(merged(&[MASK, MASK, MASK]).is_err());
+        assert!(masked.with_secrets_of(None).is_err());
+    }
+
+    #[test]
+    fn what_a_receiver_is_shown_comes_back_for_the_same_receiver_only() {
+        for (auth, secret) in [
+            (r#"{"basic":{"username":"u-1","password":"pw-1"}}"#, "pw-1"),
+            (r#"{"basic":{"username":"key-1","password":""}}"#, "key-1"),
+            (r#"{"bearer":"tok-1"}"#, "tok-1"),
+            (r#"{"oauth2":{"token_url":"https://id.example/t","client_id":"c","client_secret":"cs-1"}}"#, "cs-1"),
+            (r#"{"mtls":{"certificate_pem":"cert","private_key_pem":"key-1"}}"#, "key-1"),
+        ] {
+            let stored = webhook(&format!(r#""request_url":"https://example.com/in","auth":{auth}"#));
+            let masked = stored.masked();
+            assert!(!serde_json::to_string(&masked).expect("JSON").contains(secret), "{auth}");
+            assert!(!format!("{stored:?}").contains(secret), "{auth}");
+            assert_eq!(masked.clone().with_secrets_of(Some(&stored)).expect("merged"), stored);
+            assert!(masked.clone().with_secrets_of(None).is_err());
+            let moved = Webhook { request_url: "https://evil.example/in".into(), ..masked };
+            assert!(moved.with_secrets_of(Some(&stored)).is_err(), "{auth}");
+        }
+    }
+
+    #[test]
+    fn a_clients_secret_is_not_sent_to_another_token_endpoint() {
+        let with = |url: &str, secret: &str| {
+            webhook(&format!(
+                r#""request_url":"https://example.com/in","auth":{{"oauth2":{{"token_url":"{url}","client_id":"c","client_secret":"{secret}"}}}}"#
+            ))
+        };
+        let stored = with("https://id.example/t", "cs-1");
+        assert!(with("https://id.example/other", MASK).with_secrets_of(Some(&stored)).is_ok());
+        assert!(with("https://evil.example/t", MASK).with_secrets_of(Some(&stored)).is_err());
+        let other_kind = webhook(r#""request_url":"https://example.com/in","auth":{"bearer":"********"}"#);
+        assert!(other_kind.with_secrets_of(Some(&stored)).is_err());
     }
 
     #[test]

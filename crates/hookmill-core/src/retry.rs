@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{RETRIES_MAX, RETRY_WAIT_SECS_MAX};
+use crate::limits::{RETRIES_MAX, RETRY_AFTER_SECS_MAX, RETRY_WAIT_SECS_MAX};
 
 /// A webhook's retry rule, as its JSON has it: a preset or a list of waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,11 +120,11 @@ impl Retry {
     /// Returns the wait before try number `number` with jitter, and with the receiver's `Retry-After` if it gave one.
     ///
     /// `roll` in 0..1 decides the jitter of ±20 %, which keeps deliveries that failed together from coming back
-    /// together. A receiver may only ask for more patience, up to 30 days, never for less.
+    /// together. A receiver may only ask for more patience, up to a day, never for less.
     pub fn next_wait(&self, number: u32, retry_after: Option<Duration>, roll: f64) -> Option<Duration> {
         let scheduled = self.wait_before(number)?;
         let spread = scheduled.mul_f64(0.8 + 0.4 * roll.clamp(0.0, 1.0));
-        let asked = retry_after.unwrap_or_default().min(Duration::from_secs(RETRY_WAIT_SECS_MAX));
+        let asked = retry_after.unwrap_or_default().min(Duration::from_secs(RETRY_AFTER_SECS_MAX));
         Some(spread.max(asked))
     }
 }
@@ -161,7 +161,7 @@ mod tests {
             let retry = Retry::default();
             let scheduled = retry.wait_before(number).expect("ten tries").as_secs_f64();
             let wait = retry.next_wait(number, asked.map(Duration::from_secs), roll).expect("ten tries").as_secs_f64();
-            let asked = asked.unwrap_or(0).min(RETRY_WAIT_SECS_MAX) as f64;
+            let asked = asked.unwrap_or(0).min(RETRY_AFTER_SECS_MAX) as f64;
             prop_assert!(wait >= (scheduled * 0.8 - 1e-6).max(asked));
             prop_assert!(wait <= (scheduled * 1.2 + 1e-6).max(asked));
         }

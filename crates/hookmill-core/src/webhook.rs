@@ -6,9 +6,21 @@ use crate::limits::{ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
 use crate::retry::Retry;
 use crate::{Explain, WebhookName};
 
+mod auth;
+mod envelope;
 mod plugin;
+mod rate;
+mod secret;
+mod signing;
+mod success;
 
+pub use auth::{Auth, Basic, ClientAuth, Mtls, OAuth2};
+pub use envelope::{Envelope, Handshake};
 pub use plugin::{Grant, OnError, PluginUse};
+pub use rate::RateLimit;
+pub use secret::{Ends, OVERLAP, Secret};
+pub use signing::Signing;
+pub use success::Success;
 
 /// The user's rule, in the words of Frappe's form. Unknown fields are refused by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,10 +62,31 @@ pub struct Webhook {
     /// The plugin that makes the request.
     #[serde(default)]
     pub plugin: Option<PluginUse>,
-    /// Secrets to sign with, the current one first; `whsec_` and base64, as Standard Webhooks has it. Under a Frappe
-    /// profile the first signs, and it is any text.
+    /// Secrets to sign with, the current one first. Under a Frappe profile the first that has not ended signs, and it is
+    /// any text.
     #[serde(default)]
-    pub secrets: Vec<String>,
+    pub secrets: Vec<Secret>,
+    /// The public keys of the secrets, where an answer carries them along; they are worked out, never taken.
+    #[serde(default, skip_serializing)]
+    pub public_keys: Option<Vec<String>>,
+    /// Whose convention the signature follows.
+    #[serde(default, skip_serializing_if = "Signing::is_standard")]
+    pub signing: Signing,
+    /// The header that bears the signature, where it is not the convention's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_header: Option<String>,
+    /// What goes around the body.
+    #[serde(default, skip_serializing_if = "Envelope::is_none")]
+    pub envelope: Envelope,
+    /// CloudEvents' `source`; without one it is made of the tenant's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_source: Option<String>,
+    /// Whether the receiver is asked first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<Handshake>,
+    /// How hookmill shows the receiver who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// Whose rules for spelling the body hold.
     #[serde(default)]
     pub profile: Profile,
@@ -66,12 +99,28 @@ pub struct Webhook {
     /// Whether deliveries wait for one another.
     #[serde(default)]
     pub ordering: Ordering,
-    /// How many requests per second the receiver may get; not offered yet, so it must be null.
+    /// Which answers mean that the receiver has it.
+    #[serde(default, skip_serializing_if = "Success::is_default")]
+    pub success: Success,
+    /// How many requests the receiver may get in a span of time.
     #[serde(default)]
-    pub rate_limit: Option<serde_json::Value>,
+    pub rate_limit: Option<RateLimit>,
     /// For how long events of one document are gathered into one; not offered yet, so it must be 0.
     #[serde(default)]
     pub coalesce_ms: u32,
+    /// Why hookmill itself disabled the webhook, where it did; saving it as enabled clears this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Disabled>,
+}
+
+/// Why hookmill disabled a webhook, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disabled {
+    /// Since when.
+    pub at: jiff::Timestamp,
+    /// Why, to be read by an operator.
+    pub reason: String,
 }
 
 fn yes() -> bool {
@@ -243,6 +292,7 @@ impl Webhook {
         if let Some(plugin) = &self.plugin {
             plugin.check_secrets()?;
         }
+        self.check_sending()?;
         if let Some(fault) = self.retry.fault() {
             return Err(WebhookError::invalid("retry", fault));
         }
@@ -252,14 +302,11 @@ impl Webhook {
                 format!("must be {} to {}", TIMEOUT_MS.start(), TIMEOUT_MS.end()),
             ));
         }
-        if self.rate_limit.is_some() {
-            return Err(WebhookError::NotOffered { field: "rate_limit", instead: "null" });
-        }
         if self.coalesce_ms != 0 {
             return Err(WebhookError::NotOffered { field: "coalesce_ms", instead: "0" });
         }
         if !self.dynamic_url {
-            self.static_url()?;
+            absolute_url("request_url", &self.request_url)?;
         }
         Ok(())
     }
@@ -269,14 +316,39 @@ impl Webhook {
         self.plugin.as_ref().is_some_and(|plugin| plugin.grants.contains(&grant))
     }
 
-    fn static_url(&self) -> Result<url::Url, WebhookError> {
-        let url = url::Url::parse(self.request_url.trim())
-            .map_err(|error| WebhookError::invalid("request_url", format!("is not an absolute URL: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-            return Err(WebhookError::invalid("request_url", "must be an http or https URL with a host"));
+    /// The rules for signing, envelope and authentication.
+    fn check_sending(&self) -> Result<(), WebhookError> {
+        secret::check(&self.secrets)?;
+        if matches!(self.signing, Signing::Github | Signing::Stripe) && self.secrets.is_empty() {
+            return Err(WebhookError::invalid("secrets", "must have one to sign with"));
         }
-        Ok(url)
+        if self.signature_header.is_some() && self.signing.header().is_none() {
+            return Err(WebhookError::invalid("signature_header", "has no signature to bear"));
+        }
+        envelope::check_source(self.event_source.as_deref())?;
+        self.handshake.as_ref().map_or(Ok(()), Handshake::check)?;
+        let Some(auth) = &self.auth else { return Ok(()) };
+        auth.check()?;
+        let in_the_clear = self.request_url.trim().to_ascii_lowercase().starts_with("http:");
+        if matches!(auth, Auth::Mtls(_)) && !self.dynamic_url && in_the_clear {
+            return Err(WebhookError::invalid("request_url", "must be https for a client certificate to be shown"));
+        }
+        let is_authorization = |header: &Header| header.key.eq_ignore_ascii_case("authorization");
+        if auth.sets_authorization() && self.headers.iter().any(is_authorization) {
+            return Err(WebhookError::invalid("headers", "has an Authorization, which `auth` sets already"));
+        }
+        Ok(())
     }
+}
+
+/// Parses the URL that `field` holds, to which requests are to go.
+fn absolute_url(field: &str, text: &str) -> Result<url::Url, WebhookError> {
+    let url = url::Url::parse(text.trim())
+        .map_err(|error| WebhookError::invalid(field, format!("is not an absolute URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(WebhookError::invalid(field, "must be an http or https URL with a host"));
+    }
+    Ok(url)
 }
 
 /// Why a webhook was not taken.

@@ -1,22 +1,29 @@
-//! Sends one request and brings back what the receiver answered.
+//! The only way to the network: sends one request and reads what comes back.
 
 use std::error::Error as _;
-use std::time::{Duration, Instant};
 
-use hookmill_core::limits::REPLY_BYTES_MAX;
-use hookmill_core::{Explain as _, Fault, Outcome, Response};
-use jiff::Timestamp;
-use reqwest::redirect;
+use hookmill_core::limits::{REPLY_BYTES_MAX, REPLY_HEADER_BYTES_MAX};
+use hookmill_core::webhook::Mtls;
+use hookmill_core::{Explain, Fault, Outcome, Response};
+use http::HeaderMap;
+use reqwest::{Certificate, ClientBuilder, Identity, redirect};
+use url::Url;
 
-use crate::egress::{AddressPolicy, AddressRefused, GuardedResolver};
+use crate::egress::{AddressPolicy, AddressRefused, GuardedResolver, Unvetted};
+use crate::proxy::Proxy;
 use crate::request::Outgoing;
-use crate::retry_after;
+
+mod failure;
+
+use failure::{Way, failure};
 
 /// How the client is set up.
 #[derive(Debug, Clone, Default)]
 pub struct ClientConfig {
     /// Which addresses it may connect to.
     pub policy: AddressPolicy,
+    /// The proxy that every request goes through.
+    pub proxy: Option<Proxy>,
 }
 
 /// The client can't be set up.
@@ -24,89 +31,99 @@ pub struct ClientConfig {
 #[error("failed to set up the HTTP client: {0}")]
 pub struct ClientError(#[from] reqwest::Error);
 
+/// A webhook's client certificate can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("`{field}` can't be used: {cause}")]
+pub struct InvalidCertificate {
+    field: &'static str,
+    cause: String,
+}
+
+impl Explain for InvalidCertificate {
+    fn code(&self) -> &'static str {
+        "webhook_bad_certificate"
+    }
+
+    fn help(&self) -> Option<String> {
+        Some("give certificates and an unencrypted private key in PEM, with their BEGIN and END lines".into())
+    }
+}
+
 /// Sends requests over kept-alive connections. Cloning is cheap and shares them.
 ///
 /// It follows no redirects, uses no proxy of the environment, stores no cookies and decompresses nothing.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    policy: AddressPolicy,
-}
-
-/// What came of sending one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Sent {
-    /// What is to be judged.
-    pub outcome: Outcome,
-    /// The answer, if one came.
-    pub response: Option<Response>,
-    /// From the start of connecting to the last byte that was read.
-    pub took: Duration,
+    config: ClientConfig,
 }
 
 impl Client {
     /// Sets a client up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        let ClientConfig { policy } = config;
-        let http = reqwest::Client::builder()
-            .dns_resolver(GuardedResolver(policy.clone()))
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            // Receivers commonly close idle connections after a minute; to be quicker avoids a race.
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()?;
-        Ok(Self { http, policy })
+        Ok(Self { http: builder(&config)?.build()?, config })
     }
 
-    /// Sends `request`; connecting, sending and reading the answer all end at one deadline, `timeout` from now.
-    ///
-    /// Of the answer's body, 64 KiB are read; what follows is left unread and its connection closed.
-    pub async fn send(&self, request: Outgoing, timeout: Duration, now: Timestamp) -> Sent {
-        if let Err(refused) = self.policy.check_url(&request.url) {
-            return Sent { outcome: Outcome::Refused(refusal(&refused)), response: None, took: Duration::ZERO };
-        }
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "a span of this request alone, which no clock of a test should bend"
-        )]
-        let begun = Instant::now();
-        let result = tokio::time::timeout(timeout, self.exchange(request)).await;
-        let took = begun.elapsed();
-        let (outcome, response) = match result {
-            Ok(Ok(response)) => {
-                let asked = response.headers.iter().find(|(name, _)| name == "retry-after");
-                let retry_after = asked.and_then(|(_, value)| retry_after::parse(value, now));
-                (Outcome::Answered { status: response.status, retry_after }, Some(response))
-            }
-            Ok(Err(error)) => (failure(&error), None),
-            Err(_) => {
-                let message = format!("the receiver did not answer in full within {} ms", timeout.as_millis());
-                (Outcome::Unanswered(Fault { code: "send_timeout".into(), message, backtrace: None }), None)
+    /// Sets a client up that shows this certificate, with connections of its own.
+    pub fn with_certificate(&self, mtls: &Mtls) -> Result<Self, InvalidCertificate> {
+        let invalid = |field| {
+            move |error: reqwest::Error| {
+                let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                InvalidCertificate { field, cause }
             }
         };
-        Sent { outcome, response, took }
+        let pem = format!("{}\n{}", mtls.private_key_pem, mtls.certificate_pem);
+        let identity = Identity::from_pem(pem.as_bytes()).map_err(invalid("auth.mtls"))?;
+        let mut http = builder(&self.config).map_err(invalid("auth.mtls"))?.identity(identity);
+        if let Some(ca) = &mtls.ca_pem {
+            let authorities = Certificate::from_pem_bundle(ca.as_bytes()).map_err(invalid("auth.mtls.ca_pem"))?;
+            if authorities.is_empty() {
+                let cause = "it has no certificate in PEM".into();
+                return Err(InvalidCertificate { field: "auth.mtls.ca_pem", cause });
+            }
+            http = http.tls_certs_merge(authorities);
+        }
+        Ok(Self { http: http.build().map_err(invalid("auth.mtls"))?, config: self.config.clone() })
     }
 
-    async fn exchange(&self, request: Outgoing) -> Result<Response, reqwest::Error> {
+    /// Returns which addresses it may connect to.
+    pub fn policy(&self) -> &AddressPolicy {
+        &self.config.policy
+    }
+
+    /// Checks what can be told of a URL without looking its name up.
+    pub(crate) fn check(&self, url: &Url) -> Result<(), Fault> {
+        self.config.policy.check_url(url).map_err(|refused| refusal(&refused))
+    }
+
+    /// Sends `request` and reads the answer; the caller sets the deadline.
+    ///
+    /// Of the answer's body, 64 KiB are read; what follows is left unread and its connection closed.
+    pub(crate) async fn exchange(&self, request: Outgoing) -> Result<Response, Outcome> {
+        self.check(&request.url).map_err(Outcome::Refused)?;
+        let way = Way { proxied: self.config.proxy.is_some(), secure: request.url.scheme() == "https" };
+        if way.proxied {
+            self.config.policy.vet_for_proxy(&request.url).await.map_err(unvetted)?;
+        }
+        let response = self.talk(request).await.map_err(|error| failure(&error, way))?;
+        // Only a proxy answers so (RFC 9110 §15.5.8); behind TLS, it would have been the tunnel that failed.
+        if way.proxied && !way.secure && response.status == 407 {
+            return Err(failure::by_proxy("it wants a user and a password, or others"));
+        }
+        Ok(response)
+    }
+
+    async fn talk(&self, request: Outgoing) -> Result<Response, reqwest::Error> {
         let Outgoing { method, url, headers, body } = request;
         let mut answer = self.http.request(method, url).headers(headers).body(body).send().await?;
         let status = answer.status().as_u16();
-        let headers = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
+        let (headers, mut truncated) = kept(answer.headers());
         let mut body = Vec::new();
-        let mut truncated = false;
         while let Some(chunk) = answer.chunk().await? {
             let room = REPLY_BYTES_MAX - body.len();
-            truncated = chunk.len() > room;
             body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
-            if truncated {
+            if chunk.len() > room {
+                truncated = true;
                 break;
             }
         }
@@ -114,33 +131,46 @@ impl Client {
     }
 }
 
+/// What every client has in common.
+fn builder(config: &ClientConfig) -> Result<ClientBuilder, reqwest::Error> {
+    let ClientConfig { policy, proxy } = config;
+    let resolver =
+        GuardedResolver { policy: policy.clone(), proxy: proxy.as_ref().map(|proxy| proxy.host().to_owned()) };
+    let builder = reqwest::Client::builder()
+        .dns_resolver(resolver)
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .tcp_nodelay(true)
+        // Receivers commonly close idle connections after a minute; to be quicker avoids a race.
+        .pool_idle_timeout(std::time::Duration::from_secs(30));
+    match proxy {
+        Some(proxy) => Ok(builder.proxy(reqwest::Proxy::all(proxy.url().clone())?)),
+        None => Ok(builder),
+    }
+}
+
+/// Returns the headers that are kept of an answer, and whether some are not: they have a limit as the body has one.
+fn kept(headers: &HeaderMap) -> (Vec<(String, String)>, bool) {
+    let mut room = REPLY_HEADER_BYTES_MAX;
+    let mut kept = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let Some(left) = room.checked_sub(name.as_str().len() + value.len()) else { return (kept, true) };
+        room = left;
+        kept.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    }
+    (kept, false)
+}
+
 fn refusal(refused: &AddressRefused) -> Fault {
     let help = refused.help().map(|help| format!("; {help}")).unwrap_or_default();
     Fault { code: refused.code().into(), message: format!("{refused}{help}"), backtrace: None }
 }
 
-/// Sorts a failure by what an operator would look at first.
-fn failure(error: &reqwest::Error) -> Outcome {
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(refused) = cause.downcast_ref::<AddressRefused>() {
-            return Outcome::Refused(refusal(refused));
-        }
-        causes.push(cause.to_string());
-        source = cause.source();
+fn unvetted(error: Unvetted) -> Outcome {
+    match error {
+        Unvetted::Refused(refused) => Outcome::Refused(refusal(&refused)),
+        Unvetted::Unresolved(cause) => failure::unresolved(&cause.to_string()),
     }
-    // The innermost cause says most; those around it repeat each other.
-    let cause = causes.last().cloned().unwrap_or_else(|| error.to_string());
-    let all = causes.join(": ");
-    let (code, message) = if all.contains("dns error") {
-        ("send_dns", format!("the receiver's name could not be resolved: {cause}"))
-    } else if all.contains("certificate") || all.contains("tls") || all.contains("TLS") {
-        ("send_tls", format!("no secure connection could be made: {cause}"))
-    } else if error.is_connect() {
-        ("send_connect", format!("no connection could be made: {cause}"))
-    } else {
-        ("send_failed", format!("the connection broke before the whole answer came: {cause}"))
-    };
-    Outcome::Unanswered(Fault { code: code.into(), message, backtrace: None })
 }

@@ -1,29 +1,74 @@
 //! Which addresses a request may go to: public ones, and those that the operator allows.
 //!
-//! An address is checked where the connection is made, after the name was resolved, so that a name that changes its
-//! address between two looks gains nothing.
+//! An address is vetted where the connection is made, after the name was resolved, and the connection goes to an address
+//! that was vetted, so that a name that changes its address between two looks gains nothing. To vet it when a webhook is
+//! saved as well only tells people sooner.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookmill_core::Explain;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// Refuses every address that is not public, but for the networks that the operator allowed.
+mod kind;
+#[cfg(test)]
+mod tests;
+
+use kind::Kind;
+
+/// How long a name may take to be resolved when a webhook is saved; one that takes longer is vetted when it is used.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
+
+/// Refuses every address that is not public, but for the networks and hosts that the operator allowed.
 #[derive(Debug, Clone, Default)]
 pub struct AddressPolicy {
-    allow: Arc<[IpNet]>,
+    networks: Arc<[IpNet]>,
+    hosts: Arc<[AllowedHost]>,
+}
+
+/// The name of a host that may have an address that is not public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedHost(String);
+
+/// A text is not the name of a host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no host's name; a network or an address goes with `--allow`")]
+pub struct InvalidHost {
+    text: String,
+}
+
+impl FromStr for AllowedHost {
+    type Err = InvalidHost;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        let invalid = || InvalidHost { text: text.to_owned() };
+        let Ok(Host::Domain(name)) = Host::parse(text) else { return Err(invalid()) };
+        // Without its dots, what passed for a name may be an address.
+        match Host::parse(bare(&name)) {
+            Ok(Host::Domain(name)) => Ok(Self(name)),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+impl fmt::Display for AllowedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// A request was to go to an address that it may not go to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is {address}, {kind}, and requests may not go there")]
+#[error("{host} is {address}, {}, and requests may not go there", kind.describe())]
 pub struct AddressRefused {
     host: String,
     address: IpAddr,
-    kind: &'static str,
+    kind: Kind,
 }
 
 impl Explain for AddressRefused {
@@ -32,169 +77,136 @@ impl Explain for AddressRefused {
     }
 
     fn help(&self) -> Option<String> {
-        Some(format!(
-            "if the receiver is yours, start with `--allow {}`, or with its whole network",
-            IpNet::from(self.address)
-        ))
+        let network = IpNet::from(self.address);
+        // Whoever names a host by its address has no name to allow.
+        let by_name = self.kind.may_have_a_name() && self.host.parse::<IpAddr>().is_err();
+        let or_host = if by_name { format!(", or with `--allow-host {}`", self.host) } else { String::new() };
+        Some(format!("if the receiver is yours, start with `--allow {network}`, or with its whole network{or_host}"))
     }
 }
 
 impl AddressPolicy {
     /// Allows the given networks besides the public ones.
-    pub fn new(allow: impl IntoIterator<Item = IpNet>) -> Self {
-        Self { allow: allow.into_iter().collect() }
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
+        Self { networks: networks.into_iter().collect(), hosts: Arc::default() }
+    }
+
+    /// Allows the given hosts to have loopback, private and shared addresses, whichever these are.
+    pub fn with_hosts(self, hosts: impl IntoIterator<Item = AllowedHost>) -> Self {
+        Self { hosts: hosts.into_iter().collect(), ..self }
     }
 
     /// Checks one address that `host` stands for.
     pub fn check(&self, host: &str, address: IpAddr) -> Result<(), AddressRefused> {
-        let canonical = address.to_canonical();
-        match not_public(canonical) {
-            Some(kind) if !self.allow.iter().any(|net| net.contains(&canonical)) => {
-                Err(AddressRefused { host: host.to_owned(), address: canonical, kind })
-            }
-            _ => Ok(()),
+        let address = address.to_canonical();
+        let Some(kind) = Kind::of(address) else { return Ok(()) };
+        let by_network = self.networks.iter().any(|network| network.contains(&address));
+        if by_network || (kind.may_have_a_name() && self.allows_host(host)) {
+            return Ok(());
         }
+        Err(AddressRefused { host: host.to_owned(), address, kind })
     }
 
-    /// Checks a URL whose host is an address already; a name is checked when it is resolved.
+    fn allows_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|allowed| allowed.0.eq_ignore_ascii_case(bare(host)))
+    }
+
+    /// Checks what can be told of a URL without looking its name up: an address in any spelling, and `localhost`.
     ///
-    /// `Url` has turned every odd spelling (decimal, octal, hexadecimal, short) into an address by now.
+    /// `Url` has turned every odd spelling (decimal, octal, hexadecimal, short, full-width) into an address by now.
     pub fn check_url(&self, url: &Url) -> Result<(), AddressRefused> {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(&address.to_string(), address.into()),
             Some(Host::Ipv6(address)) => self.check(&address.to_string(), address.into()),
+            // RFC 6761 §6.3: these are this machine, whatever a resolver says.
+            Some(Host::Domain(name)) if is_localhost(name) => {
+                let either = self.check(name, Ipv6Addr::LOCALHOST.into());
+                either.or_else(|_| self.check(name, Ipv4Addr::LOCALHOST.into()))
+            }
             Some(Host::Domain(_)) | None => Ok(()),
+        }
+    }
+
+    /// Checks a URL and the addresses that its name has now; a name that can't be resolved passes, to be vetted when it
+    /// is used.
+    pub async fn look_up(&self, url: &Url) -> Result<(), AddressRefused> {
+        self.check_url(url)?;
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        match tokio::time::timeout(LOOK_UP_WITHIN, tokio::net::lookup_host((name, 0))).await {
+            Ok(Ok(found)) => self.vet(name, found).map(drop),
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Resolves the name of a URL that somebody else will resolve again, so that all its addresses must be allowed.
+    pub(crate) async fn vet_for_proxy(&self, url: &Url) -> Result<(), Unvetted> {
+        self.check_url(url)?;
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        for socket in tokio::net::lookup_host((name, 0)).await? {
+            self.check(name, socket.ip())?;
+        }
+        Ok(())
+    }
+
+    /// Returns the addresses of `found` that a connection to `host` may be made to.
+    ///
+    /// A name that has public addresses and refused ones at one time is refused whole: no honest receiver is published
+    /// so, and a name on its way from the one to the other is. Of several private ones, those that are allowed are used.
+    fn vet(&self, host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, AddressRefused> {
+        let (mut allowed, mut refused, mut public) = (vec![], None, false);
+        for socket in found {
+            match self.check(host, socket.ip()) {
+                Ok(()) => {
+                    public |= Kind::of(socket.ip()).is_none();
+                    allowed.push(socket);
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        match refused {
+            Some(refused) if public || allowed.is_empty() => Err(refused),
+            _ => Ok(allowed),
         }
     }
 }
 
-/// Says what kind of address this is, if it is not a public one.
-fn not_public(address: IpAddr) -> Option<&'static str> {
-    match address {
-        IpAddr::V4(address) => v4_not_public(address),
-        IpAddr::V6(address) => v6_not_public(address),
-    }
+/// Why a URL was not vetted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unvetted {
+    #[error(transparent)]
+    Refused(#[from] AddressRefused),
+    #[error(transparent)]
+    Unresolved(#[from] std::io::Error),
 }
 
-/// The IANA special-purpose registry of IPv4, as far as it is not globally reachable.
-fn v4_not_public(address: Ipv4Addr) -> Option<&'static str> {
-    let [a, b, c, d] = address.octets();
-    Some(match (a, b, c, d) {
-        (0, ..) => "an unspecified address",
-        (127, ..) => "a loopback address",
-        (10, ..) | (172, 16..=31, ..) | (192, 168, ..) => "a private address",
-        (169, 254, ..) => "a link-local address",
-        (100, 64..=127, ..) => "a carrier's shared address",
-        (192, 0, 0, _) | (198, 18 | 19, ..) | (240..=255, ..) => "a reserved address",
-        (192, 0, 2, _) | (198, 51, 100, _) | (203, 0, 113, _) => "an address for documentation",
-        (192, 88, 99, _) => "a relay's address",
-        (168, 63, 129, 16) => "a cloud's metadata address",
-        (224..=239, ..) => "a multicast address",
-        _ => return None,
-    })
+/// The name without the dot of the root, or dots that stand for nothing.
+fn bare(name: &str) -> &str {
+    name.trim_end_matches('.')
 }
 
-/// The same for IPv6: only 2000::/3 is public, and of that not what embeds or documents other addresses.
-fn v6_not_public(address: Ipv6Addr) -> Option<&'static str> {
-    let segments = address.segments();
-    let [a, b, c, d, .., g, h] = segments;
-    let embedded = |high: u16, low: u16| {
-        let [x, y] = high.to_be_bytes();
-        let [z, w] = low.to_be_bytes();
-        v4_not_public(Ipv4Addr::new(x, y, z, w))
-    };
-    match (a, b) {
-        _ if address.is_unspecified() => Some("an unspecified address"),
-        _ if address.is_loopback() => Some("a loopback address"),
-        // NAT64 and 6to4 carry an IPv4 address, which decides.
-        (0x64, 0xff9b) if c == 0 && d == 0 => embedded(g, h),
-        (0x2002, _) => embedded(b, c),
-        (0x2001, 0xdb8) | (0x3fff, 0..=0xfff) => Some("an address for documentation"),
-        (0x2001, 0..=0x1ff) => Some("a reserved address"),
-        (0xfc00..=0xfdff, _) => Some("a private address"),
-        (0xfe80..=0xfebf, _) => Some("a link-local address"),
-        (0xff00..=0xffff, _) => Some("a multicast address"),
-        (0x2000..=0x3fff, _) => None,
-        _ => Some("a reserved address"),
-    }
+fn is_localhost(name: &str) -> bool {
+    let last = bare(name).rsplit('.').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("localhost")
 }
 
 /// The system's resolver, behind the policy.
 #[derive(Debug)]
-pub(crate) struct GuardedResolver(pub(crate) AddressPolicy);
+pub(crate) struct GuardedResolver {
+    pub(crate) policy: AddressPolicy,
+    /// The host of the proxy that the operator chose: it may be anywhere.
+    pub(crate) proxy: Option<String>,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.0.clone();
+        let policy = self.policy.clone();
+        let is_proxy = self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
         Box::pin(async move {
-            let host = name.as_str();
+            // For a SOCKS proxy, addresses are asked for too, with the brackets that they have in a URL.
+            let host = name.as_str().trim_matches(['[', ']']);
             let found = tokio::net::lookup_host((host, 0)).await?;
-            let mut refused = None;
-            let allowed: Vec<SocketAddr> = found
-                .filter(|socket| policy.check(host, socket.ip()).map_err(|error| refused = Some(error)).is_ok())
-                .collect();
-            match refused {
-                Some(refused) if allowed.is_empty() => Err(refused.into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
+            let allowed = if is_proxy { found.collect() } else { policy.vet(host, found)? };
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(policy: &AddressPolicy, url: &str) -> bool {
-        policy.check_url(&Url::parse(url).expect("a URL")).is_err()
-    }
-
-    #[test]
-    fn addresses_that_are_not_public_are_refused_in_every_spelling() {
-        let policy = AddressPolicy::default();
-        for host in [
-            "127.0.0.1",
-            "127.1",
-            "2130706433",
-            "0x7f.1",
-            "0177.0.0.1",
-            "127.0.0.1.",
-            "0.0.0.0",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "192.0.2.1",
-            "198.18.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "168.63.129.16",
-            "[::1]",
-            "[::]",
-            "[::ffff:127.0.0.1]",
-            "[64:ff9b::10.0.0.1]",
-            "[2002:7f00:1::]",
-            "[fe80::1]",
-            "[fd00::1]",
-            "[ff02::1]",
-            "[2001:db8::1]",
-            "[2001::1]",
-            "[::7f00:1]",
-        ] {
-            assert!(refused(&policy, &format!("http://{host}/x")), "{host} was allowed");
-        }
-        for host in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "[2606:4700::1111]", "[64:ff9b::1.1.1.1]", "example.com"] {
-            assert!(!refused(&policy, &format!("https://{host}/x")), "{host} was refused");
-        }
-    }
-
-    #[test]
-    fn what_the_operator_allows_is_allowed_and_nothing_else() {
-        let policy = AddressPolicy::new(["127.0.0.0/8".parse().expect("a network")]);
-        assert!(!refused(&policy, "http://127.0.0.1:8080/"));
-        assert!(!refused(&policy, "http://[::ffff:127.0.0.1]/"));
-        assert!(refused(&policy, "http://[::1]/"));
-        assert!(refused(&policy, "http://10.0.0.1/"));
     }
 }

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use hookmill_core::Response;
-
 use crate::request::BuildError;
 
 const OPENING: &str = "secret(\"";
@@ -48,35 +46,10 @@ impl SecretHandles {
 }
 
 impl SecretHandles {
-    /// Takes the secrets out of an answer: a receiver may say back what it was sent, and whoever reads the answer, a
-    /// plugin or a person, is not to learn them.
-    pub fn redact(&self, response: &mut Response, mask: &str) {
-        let secrets: Vec<&str> = self.0.values().map(String::as_str).filter(|secret| !secret.is_empty()).collect();
-        for (_, value) in &mut response.headers {
-            for secret in &secrets {
-                if value.contains(secret) {
-                    *value = value.replace(secret, mask);
-                }
-            }
-        }
-        for secret in secrets {
-            if memchr::memmem::find(&response.body, secret.as_bytes()).is_some() {
-                response.body = replaced(&response.body, secret.as_bytes(), mask.as_bytes());
-            }
-        }
+    /// Returns the secrets themselves.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
     }
-}
-
-fn replaced(body: &[u8], secret: &[u8], mask: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len());
-    let mut done = 0;
-    for place in memchr::memmem::find_iter(body, secret) {
-        out.extend_from_slice(body.get(done..place).unwrap_or_default());
-        out.extend_from_slice(mask);
-        done = place + secret.len();
-    }
-    out.extend_from_slice(body.get(done..).unwrap_or_default());
-    out
 }
 
 impl fmt::Debug for SecretHandles {
@@ -104,19 +77,6 @@ mod tests {
         for unknown in ["secret(\"nope\")", "secret(\"token", "secret(\"\")"] {
             assert!(matches!(fill(unknown), Err(BuildError::UnknownSecret { .. })), "{unknown}");
         }
-    }
-
-    #[test]
-    fn an_answer_that_says_a_secret_back_is_redacted() {
-        let mut response = Response {
-            status: 200,
-            headers: vec![("x-echo".into(), "Bearer s3cret".into())],
-            body: b"\xffs3cret and s3cret".to_vec(),
-            truncated: false,
-        };
-        handles().redact(&mut response, "***");
-        assert_eq!(response.headers[0].1, "Bearer ***");
-        assert_eq!(response.body, b"\xff*** and ***");
     }
 
     #[test]

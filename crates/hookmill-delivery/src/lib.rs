@@ -1,20 +1,33 @@
 //! Builds, signs and sends one request.
 //!
-//! [`request::build`] is pure; [`Client::send`] is the only way to the network, and goes nowhere that [`egress`] does
-//! not allow. This crate never touches the store and never decides whether to try again.
+//! A [`Route`] does this for one webhook: [`request::build`] and [`signing`] are pure; [`client`] is the only way to the
+//! network, and goes nowhere that [`egress`] does not allow. This crate never touches the store and never decides
+//! whether to try again.
 
 #![warn(clippy::indexing_slicing)]
 
 pub mod client;
+pub mod cloudevents;
+mod credentials;
 pub mod egress;
 pub mod frappe;
 pub mod handles;
+mod handshake;
+mod percent;
+pub mod proxy;
+mod redact;
 pub mod request;
-mod retry_after;
+pub mod retry_after;
+pub mod route;
 pub mod signature;
+pub mod signing;
+mod token;
 
-pub use client::{Client, ClientConfig, ClientError, Sent};
-pub use egress::{AddressPolicy, AddressRefused};
+pub use client::{Client, ClientConfig, ClientError, InvalidCertificate};
+pub use egress::{AddressPolicy, AddressRefused, AllowedHost, InvalidHost};
 pub use handles::SecretHandles;
-pub use request::{BuildError, Outgoing};
+pub use proxy::{InvalidProxy, Proxy};
+pub use request::{BuildError, Occasion, Outgoing};
+pub use route::{Route, RouteError, Sent};
 pub use signature::{InvalidSecret, SigningSecret};
+pub use signing::{Signer, SigningError};

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use hookmill_core::mask::shown_url;
-use hookmill_core::{DeliveryId, Explain, Fault, Request};
+use hookmill_core::{DeliveryId, Event, Explain, Fault, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 use url::Url;
 
 use crate::handles::SecretHandles;
-use crate::signature::SigningSecret;
+use crate::signing::Signer;
 
 /// What receivers see as the sender.
 pub(crate) const USER_AGENT: &str = concat!("hookmill/", env!("CARGO_PKG_VERSION"));
@@ -79,18 +79,29 @@ impl From<BuildError> for Fault {
     }
 }
 
-/// Builds the request for one try at `now`.
+/// What a request is of: the delivery, its event and the moment of the try.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "whoever sends must know all of it")]
+pub struct Occasion<'a> {
+    /// The delivery.
+    pub id: &'a DeliveryId,
+    /// Its event.
+    pub event: &'a Event,
+    /// When this try is made.
+    pub now: Timestamp,
+}
+
+/// Builds the request for one try.
 ///
 /// Where `handles` are given, `secret("name")` in the value of a header becomes the secret of that name: whoever wrote
 /// the value, a plugin say, never held the secret, and what is kept of the request does not either.
 ///
-/// Every delivery bears `webhook-id` and `webhook-timestamp`; with secrets it bears `webhook-signature` too, one entry
-/// for each secret, separated by one space. The signature covers the very bytes of the body.
+/// Every delivery bears `webhook-id` and `webhook-timestamp`, and what `signer` adds. The signature covers the very
+/// bytes of the body.
 pub fn build(
     request: &Request,
-    id: &DeliveryId,
-    now: Timestamp,
-    secrets: &[SigningSecret],
+    occasion: &Occasion<'_>,
+    signer: &Signer,
     handles: Option<&SecretHandles>,
 ) -> Result<Outgoing, BuildError> {
     let (method, url) = target(request)?;
@@ -108,14 +119,13 @@ pub fn build(
             headers.append(name, value);
         }
     }
-    let (id, timestamp) = (id.to_string(), now.as_second());
-    let mut own = vec![("webhook-id", id.clone()), ("webhook-timestamp", timestamp.to_string())];
-    if !secrets.is_empty() {
-        let entries: Vec<String> = secrets.iter().map(|secret| secret.sign(&id, timestamp, &request.body)).collect();
-        own.push(("webhook-signature", entries.join(" ")));
-    }
-    for (name, value) in own {
+    let Occasion { id, event, now } = *occasion;
+    for (name, value) in [("webhook-id", id.to_string()), ("webhook-timestamp", now.as_second().to_string())] {
         let (name, value) = header(name, &value)?;
+        headers.insert(name, value);
+    }
+    for (name, value) in signer.headers(id, event, now, &request.body) {
+        let (name, value) = header(name.as_str(), &value)?;
         headers.insert(name, value);
     }
     Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body) })
@@ -141,60 +151,4 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), BuildErr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(url: &str, headers: &[(&str, &str)]) -> Request {
-        Request {
-            method: "POST".into(),
-            url: url.into(),
-            headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-            body: b"{}".to_vec(),
-        }
-    }
-
-    fn id() -> DeliveryId {
-        "dlv_000102030405060708090a0b0c0d0e0f".parse().expect("an id")
-    }
-
-    #[test]
-    fn a_request_is_signed_with_each_secret_and_dated() {
-        let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
-            .map(|text| SigningSecret::parse(text).expect("valid"));
-        let now = Timestamp::from_second(1_614_265_330).expect("in range");
-        let built =
-            build(&request("https://example.com/in?a=b", &[("X-A", "1"), ("X-A", "2")]), &id(), now, &secrets, None)
-                .expect("builds");
-        assert_eq!(built.headers["webhook-timestamp"], "1614265330");
-        assert_eq!(built.headers["webhook-id"], "dlv_000102030405060708090a0b0c0d0e0f");
-        let signature = built.headers["webhook-signature"].to_str().expect("text");
-        assert_eq!(signature.split(' ').filter(|entry| entry.starts_with("v1,")).count(), 2);
-        assert_eq!(built.headers.get_all("x-a").iter().count(), 2);
-    }
-
-    #[test]
-    fn a_header_of_the_request_never_stands_in_for_the_hosts_own() {
-        let built = build(
-            &request("http://example.com/", &[("Webhook-Id", "forged")]),
-            &id(),
-            Timestamp::UNIX_EPOCH,
-            &[],
-            None,
-        )
-        .expect("builds");
-        assert_eq!(built.headers.get_all("webhook-id").iter().count(), 1);
-        assert_eq!(built.headers["webhook-id"], id().to_string().as_str());
-        assert!(!built.headers.contains_key("webhook-signature"));
-    }
-
-    #[test]
-    fn what_http_does_not_allow_is_refused() {
-        let code = |url, headers: &[(&str, &str)]| {
-            build(&request(url, headers), &id(), Timestamp::UNIX_EPOCH, &[], None).expect_err("refused").code()
-        };
-        assert_eq!(code("ftp://example.com/", &[]), "request_bad_url");
-        assert_eq!(code("http://", &[]), "request_bad_url");
-        assert_eq!(code("http://example.com/", &[("X-A", "1\r\nX-B: 2")]), "request_bad_header");
-        assert_eq!(code("http://example.com/", &[("X A", "1")]), "request_bad_header");
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
 //! One call of a plugin, in a fresh instance, and what it cost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use hookmill_core::{DeliveryId, Digest, Fault};
+use hookmill_core::{DeliveryId, Digest, Fault, PluginName, PluginRun};
 use jiff::Timestamp;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{AsContextMut as _, Store};
@@ -15,18 +16,24 @@ use crate::guest::{Guest, arm, metered};
 use crate::inspect::Inspection;
 use crate::limits::PluginLimits;
 use crate::problem::LoadProblem;
+use crate::warm::{Live, WarmPool};
 
 /// A plugin that is ready to run. Cloning is cheap.
 #[derive(Clone)]
 pub struct Plugin {
     shared: Arc<Shared>,
+    /// Whether instances are kept from one call to the next.
+    warm: bool,
 }
 
 struct Shared {
+    /// Tells its instances from those of other plugins, also of the same digest.
+    number: u64,
+    pool: Arc<WarmPool>,
     pre: InstancePre<Guest>,
     exports: Exports,
     inspection: Inspection,
-    description: Option<Description>,
+    description: OnceLock<Option<Description>>,
     limits: PluginLimits,
     engine_hash: Digest,
 }
@@ -51,13 +58,29 @@ pub struct Report<T> {
     pub memory: u64,
     /// What the guest logged.
     pub log: Vec<String>,
+    /// Whether an instance that was kept from an earlier call served this one.
+    pub warm: bool,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.pool.forget(self.number);
+    }
 }
 
 impl<T> Report<T> {
     /// Goes on with the result, at the same cost.
     pub(crate) fn and_then<U>(self, next: impl FnOnce(T) -> Result<U, Fault>) -> Report<U> {
-        let Self { result, fuel, memory, log } = self;
-        Report { result: result.and_then(next), fuel, memory, log }
+        let Self { result, fuel, memory, log, warm } = self;
+        Report { result: result.and_then(next), fuel, memory, log, warm }
+    }
+
+    /// Splits the report into the result and the record of the run, which has no hashes of input and output yet.
+    pub fn into_run(self, name: PluginName, plugin: &Plugin) -> (Result<T, Fault>, PluginRun) {
+        let Self { result, fuel, memory, log, warm } = self;
+        let (digest, engine_hash) = (plugin.digest(), Some(plugin.engine_hash()));
+        let run = PluginRun { name, digest, fuel, memory, log, warm, engine_hash, input_hash: None, output_hash: None };
+        (result, run)
     }
 }
 
@@ -98,15 +121,36 @@ impl Plugin {
         inspection: Inspection,
         limits: PluginLimits,
         engine_hash: Digest,
+        pool: Arc<WarmPool>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { pre, exports, inspection, description: None, limits, engine_hash }) }
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let warm = inspection.manifest.as_ref().is_some_and(|manifest| manifest.warm);
+        let description = OnceLock::new();
+        let shared = Shared { number, pool, pre, exports, inspection, description, limits, engine_hash };
+        Self { shared: Arc::new(shared), warm }
     }
 
+    /// Sets what the plugin says of itself, once.
     pub(crate) fn described(self, description: Option<Description>) -> Self {
-        let Shared { pre, exports, inspection, limits, engine_hash, .. } = &*self.shared;
-        let (pre, exports, inspection) = (pre.clone(), exports.clone(), inspection.clone());
-        let shared = Shared { pre, exports, inspection, description, limits: *limits, engine_hash: *engine_hash };
-        Self { shared: Arc::new(shared) }
+        self.shared.description.get_or_init(|| description);
+        self
+    }
+
+    /// Tells whether instances are kept from one call to the next.
+    pub fn is_warm(&self) -> bool {
+        self.warm
+    }
+
+    /// Returns the same plugin, whose instances are kept whatever the manifest says: what measures it either way.
+    pub fn warmed(&self) -> Self {
+        Self { shared: self.shared.clone(), warm: true }
+    }
+
+    /// Returns the same plugin, each of whose calls has an instance of its own whatever the manifest says: what proves
+    /// that a call gives what it gave.
+    pub fn fresh(&self) -> Self {
+        Self { shared: self.shared.clone(), warm: false }
     }
 
     /// Returns what the component is made of.
@@ -116,7 +160,7 @@ impl Plugin {
 
     /// Returns what the plugin says of itself, if it says anything.
     pub fn description(&self) -> Option<&Description> {
-        self.shared.description.as_ref()
+        self.shared.description.get()?.as_ref()
     }
 
     /// Returns the component's digest, which is its version.
@@ -157,9 +201,9 @@ impl Plugin {
             .map_err(|error| LoadProblem::OtherTypes { cause: format!("{error:#}") })
     }
 
-    /// Makes a fresh instance whose clocks stand at `at`, calls it, and drops it; blocks until it is done.
+    /// Calls an instance whose clocks stand at `at`, a fresh one or one that was kept; blocks until it is done.
     ///
-    /// The same input gives the same report on every machine. A thread that calls this needs a stack of the guest's
+    /// In a fresh one, the same input gives the same report on every machine. A thread that calls this needs a stack of the guest's
     /// limit and half a MiB more. Never call it on a thread of an async runtime: a guest may take its whole fuel.
     pub(crate) fn run<T>(
         &self,
@@ -168,23 +212,37 @@ impl Plugin {
         call: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<T>,
     ) -> Report<T> {
         let limits = self.limits();
-        let guest = Guest::new(limits, at, seed);
-        let log = guest.log.clone();
-        let mut store = metered(self.shared.pre.engine(), guest);
+        let kept = if self.warm { self.shared.pool.take(self.shared.number) } else { None };
+        let warm = kept.is_some();
+        let (mut store, started) = match kept {
+            Some(Live { mut store, instance, calls }) => {
+                store.data_mut().rearm(limits, at, seed);
+                (store, Some((instance, calls)))
+            }
+            None => (metered(self.shared.pre.engine(), Guest::new(limits, at, seed)), None),
+        };
         // A panic in the engine must end this call only; the store is dropped and never used again.
         let result = catch_unwind(AssertUnwindSafe(|| {
             arm(store.as_context_mut(), limits)?;
-            let instance = self.shared.pre.instantiate(&mut store)?;
-            call(&mut store, &instance)
+            let (instance, calls) = match started {
+                Some(started) => started,
+                None => (self.shared.pre.instantiate(&mut store)?, 0),
+            };
+            call(&mut store, &instance).map(|value| (value, instance, calls))
         }));
         let fuel = limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0));
         let memory = store.data().meter.peak();
-        let log = log.take();
+        let log = store.data().log.take();
         let result = match result {
-            Ok(Ok(value)) => Ok(value),
+            Ok(Ok((value, instance, calls))) => {
+                if self.warm {
+                    self.shared.pool.keep(self.shared.number, Live { store, instance, calls });
+                }
+                Ok(value)
+            }
             Ok(Err(error)) => Err(from_trap(&error, &log, limits)),
             Err(_) => Err(fault("plugin_host_panic", "the host failed while it ran the plugin; please report this")),
         };
-        Report { result, fuel, memory, log }
+        Report { result, fuel, memory, log, warm }
     }
 }

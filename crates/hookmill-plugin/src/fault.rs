@@ -53,13 +53,15 @@ pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &Plugin
                 "the plugin reached outside of its memory; in Rust and C this may be a stack overflow".into(),
             ),
             Some(trap) => ("plugin_trap", trap.to_string()),
-            None => from_message(&error.root_cause().to_string()),
+            None => from_message(&error.root_cause().to_string(), error.downcast_ref::<WasmBacktrace>().is_some()),
         }
     };
     Fault { backtrace: backtrace(error), ..fault(code, message) }
 }
 
-fn from_message(message: &str) -> (&'static str, String) {
+/// Explains an error without a type. One that happened outside of the guest's frames happened while the host handed
+/// data in or took the answer out, by what the guest said of its own memory.
+fn from_message(message: &str, in_guest: bool) -> (&'static str, String) {
     // The engine has no types for these two.
     if message.contains("fuel allocated for hostcalls") {
         ("plugin_output_too_large", "the plugin handed more data to the host at once than it may".into())
@@ -67,8 +69,10 @@ fn from_message(message: &str) -> (&'static str, String) {
         || message.contains("resource table has no free keys")
     {
         ("plugin_too_many_handles", "the plugin holds more handles than it may".into())
-    } else {
+    } else if in_guest {
         ("plugin_trap", message.to_owned())
+    } else {
+        ("plugin_bad_answer", format!("the plugin handed the host what can't be: {message}"))
     }
 }
 

@@ -1,19 +1,17 @@
 //! Fixtures: an event, settings, and what a plugin is to make of them. They are an author's tests and, shipped inside the
 //! component, what it must meet wherever it is taken in.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hookmill_core::webhook::Grant;
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, Explain, JsonText, Request, TenantId, WebhookName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use wasm_encoder::{Component, CustomSection, Encode as _, RawSection, Section as _};
-use wasmparser::{Parser, Payload};
 
 use crate::call::Plugin;
 use crate::difference::Difference;
 use crate::expect::Expect;
+use crate::section;
 use crate::transform::{Grants, Transform, TransformReport};
 
 /// The name of the custom section that holds a component's fixtures: a JSON array.
@@ -35,7 +33,7 @@ pub struct Fixture {
     /// The event, in the words of `POST /v1/events`.
     pub event: JsonText,
     /// The webhook's settings for the plugin.
-    #[serde(default = "no_settings")]
+    #[serde(default = "JsonText::empty_object")]
     pub settings: JsonText,
     /// What the host would send without the plugin, as far as it matters.
     #[serde(default, skip_serializing_if = "Draft::is_plain")]
@@ -118,10 +116,6 @@ impl Explain for FixtureError {
     }
 }
 
-fn no_settings() -> JsonText {
-    JsonText::parse("{}").expect("an empty object is JSON")
-}
-
 impl Draft {
     fn is_plain(&self) -> bool {
         *self == Self::default()
@@ -169,35 +163,13 @@ impl Fixture {
         let fault = |cause: String| FixtureError::new("the fixtures can't be embedded", cause);
         let json = serde_json::to_vec(fixtures).map_err(|error| fault(error.to_string()))?;
         read_section(&json).map_err(fault)?;
-        let section = CustomSection { name: Cow::Borrowed(FIXTURES_SECTION), data: Cow::Borrowed(&json) };
-        let mut bytes = component.to_vec();
-        bytes.push(section.id());
-        section.encode(&mut bytes);
-        Ok(bytes)
+        Ok(section::append(component, FIXTURES_SECTION, &json))
     }
 
     /// Returns `component` without the fixtures that it brings along, so that one that does not meet them can be run.
     pub fn strip(component: &[u8]) -> Result<Vec<u8>, FixtureError> {
-        let fault = |cause: &dyn std::fmt::Display| FixtureError::new("the component can't be read", cause);
-        let mut kept = Component::new();
-        let mut depth = 0_usize;
-        for payload in Parser::new(0).parse_all(component) {
-            let payload = payload.map_err(|error| fault(&error))?;
-            match &payload {
-                Payload::Version { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::CustomSection(section) if depth == 1 && section.name() == FIXTURES_SECTION => {}
-                other if depth == 1 => {
-                    if let Some((id, range)) = other.as_section() {
-                        let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-                        let data = range.and_then(|(start, end)| component.get(start..end));
-                        kept.section(&RawSection { id, data: data.ok_or_else(|| fault(&"a section ends behind it"))? });
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(kept.finish())
+        section::strip(component, FIXTURES_SECTION)
+            .map_err(|cause| FixtureError::new("the component can't be read", cause))
     }
 
     /// Makes the fixture ready; an event that does not say when it happened does so at `now`.

@@ -43,7 +43,7 @@ impl Guest {
         let log = SharedLog::new(limits.log_bytes_max);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles_max);
-        let instant = u64::try_from(at.as_nanosecond()).unwrap_or(0);
+        let instant = nanoseconds(at);
         let meter = MemoryMeter {
             used: 0,
             peak: 0,
@@ -51,6 +51,15 @@ impl Guest {
             table_entries_max: limits.table_entries_max,
         };
         Self { log, meter, table, wasi: None, seed: *seed, instant }
+    }
+
+    /// Makes the surroundings of the next call of an instance that is kept. What the guest holds stays with it.
+    pub(crate) fn rearm(&mut self, limits: &PluginLimits, at: Timestamp, seed: &DeliveryId) {
+        self.log.begin(limits.log_bytes_max);
+        self.meter.peak = self.meter.used;
+        self.wasi = None;
+        self.seed = *seed;
+        self.instant = nanoseconds(at);
     }
 
     /// Returns what stands behind the guest's WASI: output that is logged, and numbers that follow from the seed.
@@ -71,6 +80,11 @@ impl Guest {
                 .build()
         })
     }
+}
+
+/// Returns nanoseconds since 1970; before, clocks stand at its beginning.
+fn nanoseconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_nanosecond()).unwrap_or(0)
 }
 
 impl WasiView for Guest {
@@ -181,7 +195,12 @@ pub(crate) struct MemoryMeter {
 }
 
 impl MemoryMeter {
-    /// Returns the largest sum of bytes so far.
+    /// Tells whether the memories take more than half of what they may.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.used > self.bytes_max / 2
+    }
+
+    /// Returns the largest sum of bytes in this call.
     pub(crate) fn peak(&self) -> u64 {
         self.peak as u64
     }

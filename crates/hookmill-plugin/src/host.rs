@@ -2,6 +2,7 @@
 
 use std::hash::Hash as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hookmill_core::{Digest, Explain};
 use wasmtime::component::Linker;
@@ -19,6 +20,7 @@ use crate::inspect::inspect;
 use crate::limits::PluginLimits;
 use crate::problem::{LoadPluginError, LoadProblem};
 use crate::trial::{self_test_delivery, try_out};
+use crate::warm::WarmPool;
 
 /// How a host for plugins is set up.
 #[derive(Debug, Clone)]
@@ -41,6 +43,7 @@ pub struct PluginHost {
     limits: PluginLimits,
     compiler: Compiler,
     engine_hash: Digest,
+    warm: Arc<WarmPool>,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -149,18 +152,22 @@ impl PluginHost {
             attempted: "open the directory for compiled plugins",
             cause: format!("{}: {error}", cache_dir.display()),
         })?;
-        // One call more than asked for, so that an upload can be tested while all others run.
-        let engine = Engine::new(&engine_config(&limits, Allocation::Pooled(concurrency + 1))).or_else(|error| {
-            tracing::warn!(%error, "no pool for plugin instances; they are allocated on demand, which is slower");
-            Engine::new(&engine_config(&limits, Allocation::OnDemand))
-        });
+        // One call more than asked for, so that an upload can be tested while all others run; and as many again that are
+        // kept for their next call.
+        let warm = concurrency;
+        let engine =
+            Engine::new(&engine_config(&limits, Allocation::Pooled(concurrency + 1 + warm))).or_else(|error| {
+                tracing::warn!(%error, "no pool for plugin instances; they are allocated on demand, which is slower");
+                Engine::new(&engine_config(&limits, Allocation::OnDemand))
+            });
         let engine = engine
             .map_err(|error| HostError { attempted: "start the WebAssembly engine", cause: format!("{error:#}") })?;
         let mut linker = Linker::new(&engine);
         link(&mut linker)
             .map_err(|error| HostError { attempted: "link the plugin contract", cause: format!("{error:#}") })?;
         let engine_hash = hash_of(&engine);
-        Ok(Self { engine, linker, cache, limits, compiler, engine_hash })
+        let warm = Arc::new(WarmPool::new(usize::try_from(warm).unwrap_or(usize::MAX)));
+        Ok(Self { engine, linker, cache, limits, compiler, engine_hash, warm })
     }
 
     /// Returns the bounds of every plugin.
@@ -209,7 +216,7 @@ impl PluginHost {
         let limits = wanted.within(&self.limits).map_err(|cause| LoadProblem::BadManifest { cause })?;
         let mut engine_hash = FieldHash::new("engine and limits");
         engine_hash.field(self.engine_hash.as_bytes()).field(format!("{limits:?}"));
-        let plugin = Plugin::new(pre, exports, inspection, limits, engine_hash.finish());
+        let plugin = Plugin::new(pre, exports, inspection, limits, engine_hash.finish(), self.warm.clone());
         let description = plugin.describe(&self_test_delivery()).transpose();
         Ok(plugin.described(description.map_err(LoadProblem::DoesNotDescribe)?))
     }

@@ -88,12 +88,20 @@ pub fn inspect(wasm: &[u8], limits: &PluginLimits) -> Result<Inspection, LoadPlu
                     .map_err(|error| error.to_string())
                     .and_then(|text| Manifest::parse(text).map_err(|error| error.0))
                 {
+                    Ok(_) if inspection.manifest.is_some() => {
+                        problems.push(LoadProblem::BadManifest { cause: "there is more than one".into() });
+                    }
                     Ok(manifest) => inspection.manifest = Some(manifest),
                     Err(cause) => problems.push(LoadProblem::BadManifest { cause }),
                 }
             }
             Payload::CustomSection(section) if depth == 1 && section.name() == FIXTURES_SECTION => {
                 match read_section(section.data()) {
+                    // A second section must not take the place of what the author tested.
+                    Ok(_) if !inspection.fixtures.is_empty() => {
+                        problems
+                            .push(LoadProblem::BadFixtures { cause: "there is more than one section of them".into() });
+                    }
                     Ok(fixtures) => inspection.fixtures = fixtures,
                     Err(cause) => problems.push(LoadProblem::BadFixtures { cause }),
                 }

@@ -24,8 +24,10 @@ mod limits;
 mod log;
 mod manifest;
 mod problem;
+mod section;
 mod transform;
 mod trial;
+mod warm;
 
 pub use call::{Plugin, Report};
 pub use compile::{Compiler, compile_worker};

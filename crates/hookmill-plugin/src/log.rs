@@ -25,13 +25,12 @@ struct Log {
 
 impl SharedLog {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self(Arc::new(Mutex::new(Log {
-            lines: vec![],
-            unfinished: Default::default(),
-            bytes_left: bytes_max,
-            cut: false,
-            bytes_unpaid: 0,
-        })))
+        Self(Arc::new(Mutex::new(Log::new(bytes_max))))
+    }
+
+    /// Begins anew, for another call.
+    pub(crate) fn begin(&self, bytes_max: usize) {
+        self.with(|log| *log = Log::new(bytes_max));
     }
 
     /// Returns how many bytes the guest handed over since this was last asked, kept or not.
@@ -64,6 +63,10 @@ impl SharedLog {
 }
 
 impl Log {
+    fn new(bytes_max: usize) -> Self {
+        Self { lines: vec![], unfinished: Default::default(), bytes_left: bytes_max, cut: false, bytes_unpaid: 0 }
+    }
+
     /// Takes as much of `text` as the limit leaves room for.
     fn allow<'a>(&mut self, text: &'a str) -> &'a str {
         let end = text.floor_char_boundary(self.bytes_left);

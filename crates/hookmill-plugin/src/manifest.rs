@@ -1,15 +1,13 @@
 //! `plugin.toml`: what a plugin says of itself, embedded in its component as a custom section.
 
-use std::borrow::Cow;
-
 use hookmill_core::select::Selection;
 use hookmill_core::{Explain, PluginName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wasm_encoder::{CustomSection, Encode as _, Section as _};
 
 use crate::describe::check_schema;
 use crate::limits::PluginLimits;
+use crate::section;
 
 /// The name of the custom section that holds the text of `plugin.toml`.
 pub(crate) const SECTION: &str = "hookmill:plugin.toml";
@@ -20,6 +18,10 @@ pub(crate) const SECTION: &str = "hookmill:plugin.toml";
 pub struct Manifest {
     /// The name under which `hookmill plugin push` uploads it.
     pub name: PluginName,
+    /// Whether an instance may serve one call after another, which spares a slow start. What a call leaves in its
+    /// memory the next one finds, so the plugin must not depend on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
     /// The author's version, for people; hookmill tells versions by their digest.
     #[serde(default)]
     pub version: Option<String>,
@@ -83,14 +85,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Returns `component` with the text of a `plugin.toml` embedded, after checking the text.
+    /// Returns `component` with the text of a `plugin.toml` embedded, after checking the text, in place of one that is
+    /// there.
     pub fn embed(text: &str, component: &[u8]) -> Result<Vec<u8>, ManifestError> {
         Self::parse(text)?;
-        let section = CustomSection { name: Cow::Borrowed(SECTION), data: Cow::Borrowed(text.as_bytes()) };
-        let mut bytes = component.to_vec();
-        bytes.push(section.id());
-        section.encode(&mut bytes);
-        Ok(bytes)
+        let bare = section::strip(component, SECTION).map_err(ManifestError)?;
+        Ok(section::append(&bare, SECTION, text.as_bytes()))
     }
 }
 
@@ -106,7 +106,7 @@ impl Explain for ManifestError {
 
     fn help(&self) -> Option<String> {
         Some(
-            "a manifest has `name`, and may have `version`, `description`, `settings`, `select`, `limits` and `tests`"
+            "a manifest has `name`, and may have `version`, `description`, `settings`, `select`, `limits`, `warm` and `tests`"
                 .into(),
         )
     }

@@ -150,6 +150,11 @@ pub enum LoadProblem {
     /// The same event gave different bytes.
     #[error("the component gave different answers to the same event")]
     NotDeterministic,
+    /// An instance that was kept gave other bytes than a fresh one.
+    #[error(
+        "the component gave another answer in an instance that was kept, as its manifest asks for with `warm`, than in a fresh one"
+    )]
+    NotReusable,
     /// The host itself was at fault.
     #[error("the host failed to {attempted}: {cause}")]
     Host {
@@ -183,6 +188,7 @@ impl Explain for LoadProblem {
             Self::BadFixtures { .. } => "plugin_bad_fixture",
             Self::FixtureNotMet { .. } => "plugin_fixture_not_met",
             Self::NotDeterministic => "plugin_not_deterministic",
+            Self::NotReusable => "plugin_not_reusable",
             Self::Host { .. } => "plugin_host_failed",
         }
     }
@@ -217,6 +223,7 @@ impl Explain for LoadProblem {
             Self::DoesNotDescribe(_) => "`describe` must return a JSON object with `name`, `version`, `description` and `settings`, a JSON Schema".into(),
             Self::DoesNotStart(_) => "run it with `hookmill plugin run FILE --event EVENT.json` to see its log".into(),
             Self::NotDeterministic => "the same event must give the same bytes; report it with the file".into(),
+            Self::NotReusable => "keep nothing in global state from one call to the next, or leave `warm` out of plugin.toml".into(),
             Self::Host { .. } => "see the server's log; nothing is wrong with the component".into(),
         })
     }

@@ -60,6 +60,8 @@ pub struct TransformReport {
     pub memory: u64,
     /// What the guest logged.
     pub log: Vec<String>,
+    /// Whether an instance that was kept from an earlier call served this one.
+    pub warm: bool,
     /// The digest of everything that the guest was handed.
     pub input_hash: Digest,
     /// The digest of the decision, if there was one.
@@ -69,24 +71,17 @@ pub struct TransformReport {
 impl TransformReport {
     /// Splits the report into the result and the record of the run.
     pub fn into_run(self, name: PluginName, plugin: &Plugin) -> (Result<Decision, Fault>, PluginRun) {
-        let run = PluginRun {
-            name,
-            digest: plugin.digest(),
-            fuel: self.fuel,
-            memory: self.memory,
-            log: self.log,
-            engine_hash: Some(plugin.engine_hash()),
-            input_hash: Some(self.input_hash),
-            output_hash: self.output_hash,
-        };
-        (self.result, run)
+        let Self { result, fuel, memory, log, warm, input_hash, output_hash } = self;
+        let (result, run) = Report { result, fuel, memory, log, warm }.into_run(name, plugin);
+        (result, PluginRun { input_hash: Some(input_hash), output_hash, ..run })
     }
 }
 
 impl Plugin {
-    /// Runs the plugin on one event, in a fresh instance, and blocks until it is done.
+    /// Runs the plugin on one event, in a fresh instance or in one that its manifest lets be kept, and blocks until it
+    /// is done.
     ///
-    /// The same input gives the same report on every machine. A thread that calls this needs a stack of the guest's
+    /// In a fresh instance, the same input gives the same report on every machine. A thread that calls this needs a stack of the guest's
     /// limit and half a MiB more. Never call it on a thread of an async runtime: a guest may take its whole fuel.
     pub fn transform(&self, input: &Transform<'_>) -> TransformReport {
         let (event, draft) = (wit_event(input.event, self.selection()), wit_draft(input));
@@ -99,8 +94,8 @@ impl Plugin {
             .and_then(|result| result.map_err(from_failure))
             .and_then(|decision| checked(decision, input, self.limits()));
         let output_hash = report.result.as_ref().ok().map(hash_of_decision);
-        let Report { result, fuel, memory, log } = report;
-        TransformReport { result, fuel, memory, log, input_hash, output_hash }
+        let Report { result, fuel, memory, log, warm } = report;
+        TransformReport { result, fuel, memory, log, warm, input_hash, output_hash }
     }
 
     /// Returns what of a document the manifest lets the plugin see; none if all of it.

@@ -46,13 +46,35 @@ pub(crate) fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
         delivery: &delivery,
         grants: Grants::default(),
     };
-    plugin.check_start(event.occurred_at, &delivery)?;
-    let first = plugin.transform(&input);
-    let same = (0..2).all(|_| plugin.transform(&input) == first);
+    let fresh = plugin.fresh();
+    fresh.check_start(event.occurred_at, &delivery)?;
+    let first = fresh.transform(&input);
+    let same = (0..2).all(|_| fresh.transform(&input) == first);
     if !same {
         return Err(LoadProblem::NotDeterministic);
     }
-    plugin.inspection().fixtures.iter().try_for_each(|fixture| meets(plugin, fixture))
+    // One that keeps its instances must answer in them as it does in a fresh one.
+    if plugin.is_warm() && (0..3).any(|_| plugin.transform(&input).result != first.result) {
+        return Err(LoadProblem::NotReusable);
+    }
+    plugin.inspection().fixtures.iter().try_for_each(|fixture| meets(&fresh, fixture))?;
+    if plugin.is_warm() {
+        plugin.inspection().fixtures.iter().try_for_each(|fixture| meets_again(plugin, fixture))
+    } else {
+        Ok(())
+    }
+}
+
+/// Holds a plugin that keeps its instances against a fixture that it meets in a fresh one.
+fn meets_again(plugin: &Plugin, fixture: &Fixture) -> Result<(), LoadProblem> {
+    for _ in 0..2 {
+        match fixture.run(plugin) {
+            Ok(report) if report.differences.is_empty() => {}
+            Ok(_) => return Err(LoadProblem::NotReusable),
+            Err(error) => return Err(LoadProblem::BadFixtures { cause: error.to_string() }),
+        }
+    }
+    Ok(())
 }
 
 fn meets(plugin: &Plugin, fixture: &Fixture) -> Result<(), LoadProblem> {

@@ -9,7 +9,7 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts, Query, rejection::QueryRejection};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
@@ -87,8 +87,9 @@ const DROPPED_MAX: usize = 64 << 20;
 
 /// Reads a body of at most `bytes_max` bytes.
 async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(bytes_max);
     let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(expected);
     let mut count = 0_usize;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| {

@@ -21,10 +21,16 @@ pub enum Answer {
     },
     /// 200, but only once [`Receiver::release`](crate::Receiver::release) lets it go.
     Hold,
+    /// Another answer, but only once it is let go likewise.
+    Held(Box<Self>),
     /// Nothing, ever; the connection stays open.
     Stall,
     /// 200 at once, and then a byte of the body every 10 ms for ever.
     Drip,
+    /// 200 at once, and then a body without end, as fast as it is read.
+    Endless,
+    /// These bytes, whatever they are.
+    Raw(Vec<u8>),
     /// Nothing; the connection is closed.
     Close,
 }
@@ -43,7 +49,7 @@ impl Answer {
     /// Gives the answer; true if the connection stays open for the next request.
     pub(crate) async fn give(
         self,
-        connection: &mut (impl AsyncWrite + Unpin),
+        connection: &mut (impl AsyncWrite + Unpin + Send),
         released: &Semaphore,
     ) -> std::io::Result<bool> {
         let (status, headers, body) = match self {
@@ -53,8 +59,18 @@ impl Answer {
                 released.acquire().await.expect("the semaphore is never closed").forget();
                 (200, vec![], vec![])
             }
+            Self::Held(answer) => {
+                released.acquire().await.expect("the semaphore is never closed").forget();
+                return Box::pin(answer.give(connection, released)).await;
+            }
             Self::Stall => std::future::pending().await,
             Self::Drip => return drip(connection).await,
+            Self::Endless => return endless(connection).await,
+            Self::Raw(bytes) => {
+                connection.write_all(&bytes).await?;
+                connection.flush().await?;
+                return Ok(true);
+            }
             Self::Close => return Ok(false),
         };
         let mut head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
@@ -76,5 +92,13 @@ async fn drip(connection: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<boo
         drops.tick().await;
         connection.write_all(b".").await?;
         connection.flush().await?;
+    }
+}
+
+async fn endless(connection: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<bool> {
+    connection.write_all(b"HTTP/1.1 200 Endless\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+    let chunk = [b"4000\r\n".as_slice(), &[b'x'; 0x4000], b"\r\n"].concat();
+    loop {
+        connection.write_all(&chunk).await?;
     }
 }

@@ -6,11 +6,16 @@
 mod answer;
 mod components;
 mod documents;
+mod proxy;
 mod receiver;
+mod serving;
+mod tls;
 mod wait;
 
 pub use answer::Answer;
 pub use components::{example_plugin, guest, misbehaving, target_dir};
 pub use documents::{document, envelope, expected};
+pub use proxy::TunnelProxy;
 pub use receiver::{Received, Receiver, RefusingAddress};
+pub use tls::{Authority, Certified};
 pub use wait::{PATIENCE, wait_for, wait_until};

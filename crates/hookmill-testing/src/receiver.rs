@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
-use tokio::io::{AsyncReadExt as _, BufReader};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinSet;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 
-use crate::{Answer, wait_for};
+use crate::serving::Serving;
+use crate::{Answer, Authority, wait_for};
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,16 +47,15 @@ impl Received {
 /// A receiver that answers 200 unless its script says otherwise. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Receiver {
-    address: SocketAddr,
+    serving: Serving,
+    scheme: &'static str,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     released: Semaphore,
-    stop: Notify,
 }
 
 #[derive(Debug)]
@@ -74,35 +72,48 @@ impl Shared {
 }
 
 impl Receiver {
-    /// Starts a receiver on a free port of 127.0.0.1, on a thread of its own, so that it outlives a test's runtime.
+    /// Starts a receiver on a free port of 127.0.0.1.
     pub fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a socket can be set non-blocking");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        Self::serving("http", |stream, shared| async move { talk(stream, &shared).await })
+    }
+
+    /// Starts a receiver that speaks TLS with a certificate of `authority`; callers must have one of `callers`, if given.
+    pub fn secure(authority: &Authority, callers: Option<&Authority>) -> Self {
+        let acceptor = authority.acceptor(callers);
+        Self::serving("https", move |stream, shared| {
+            let acceptor = acceptor.clone();
+            async move { talk(acceptor.accept(stream).await?, &shared).await }
+        })
+    }
+
+    /// Starts a listener that takes connections and never says a word.
+    pub fn silent() -> Self {
+        Self::serving("https", |stream, _| async move {
+            let _open = stream;
+            std::future::pending().await
+        })
+    }
+
+    fn serving<S, F>(scheme: &'static str, serve: S) -> Self
+    where
+        S: Fn(TcpStream, Arc<Shared>) -> F + Send + 'static,
+        F: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
         let state = State { script: VecDeque::new(), after_script: Answer::Status(200), requests: vec![] };
-        let shared = Arc::new(Shared { state: Mutex::new(state), released: Semaphore::new(0), stop: Notify::new() });
-        let serving = shared.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async move {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = serving.stop.notified() => {}
-                    () = serve(listener, serving.clone()) => {}
-                }
-            });
-        });
-        Self { address, shared, thread: Some(thread) }
+        let shared = Arc::new(Shared { state: Mutex::new(state), released: Semaphore::new(0) });
+        let recording = shared.clone();
+        let serving = Serving::start(move |stream| serve(stream, recording.clone()));
+        Self { serving, scheme, shared }
     }
 
     /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.serving.address
     }
 
     /// Returns a URL on it; `path` begins with a slash.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address())
     }
 
     /// Answers the next requests with these, in order of arrival.
@@ -144,31 +155,7 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.shared.stop.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // A receiver that panicked has stopped all the same.
-            let _ended = thread.join().is_ok();
-        }
-    }
-}
-
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        if let Ok((stream, _)) = listener.accept().await {
-            let shared = shared.clone();
-            connections.spawn(async move {
-                // A sender that hangs up in the middle is its own affair.
-                let _whole = talk(stream, &shared).await.is_ok();
-            });
-        }
-    }
-}
-
-async fn talk(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send, shared: &Shared) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await? {
         let answer = {
@@ -184,7 +171,9 @@ async fn talk(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Received>> {
+async fn read_request(
+    stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>,
+) -> std::io::Result<Option<Received>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {

@@ -15,10 +15,11 @@ use crate::clock::SystemClock;
 use crate::engine::Inner;
 use crate::feed::FEED_LENGTH;
 use crate::guests::GuestThreads;
+use crate::health::Health;
 use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
-use crate::scheduler::{Scheduler, SchedulerLimits};
+use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
 use crate::watch::{Seen, watch};
 use crate::webhooks::Webhooks;
 use crate::{EngineConfig, EngineError, StartError};
@@ -36,15 +37,16 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let fence = store.lease(PARTITION).await?;
-    let policy = AddressPolicy::new(config.allow.iter().copied());
-    let client = Client::new(ClientConfig { policy: policy.clone() })?;
-    let webhooks = Webhooks::open(store.clone(), policy).await?;
+    let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
+    let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
+    let webhooks = Webhooks::open(store.clone(), client).await?;
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,
         compiler: config.compiler.clone(),
         concurrency: u32::try_from(config.guest_threads).unwrap_or(u32::MAX),
     })?;
+    let health = Health::open(&*store, config.disable_after).await?;
     let plugins = Plugins::open(Arc::new(host), store.clone(), clock.clone()).await.map_err(|error| match error {
         EngineError::Store(error) => StartError::Store(error),
         other => StartError::StoredPlugins { cause: other.to_string() },
@@ -53,6 +55,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         in_flight_max: config.in_flight_max,
         in_flight_per_receiver_max: config.in_flight_per_receiver_max,
         waiting_bytes_max: config.waiting_bytes_max,
+        circuit: config.receiver_circuit,
     });
     let inner = Arc::new(Inner {
         clock,
@@ -62,10 +65,10 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         waiting_max: config.waiting_max,
         timer: Notify::new(),
         metrics,
+        health,
         webhooks,
         plugins,
         guests: GuestThreads::start(config.guest_threads)?,
-        client,
         feed: broadcast::Sender::new(FEED_LENGTH),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
@@ -99,7 +102,13 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
             let ticket = match inner.webhooks.find(&pending.tenant, &pending.webhook) {
                 Some(hook) => ticket(&hook, pending, None),
                 // Its turn comes too, and then it is parked with the reason.
-                None => crate::scheduler::Ticket { receiver: "".into(), lane: None, pending, event: None, held: false },
+                None => Ticket {
+                    receiver: Receiver { name: "".into(), rate: None },
+                    lane: None,
+                    pending,
+                    event: None,
+                    held: false,
+                },
             };
             inner.scheduler().add(ticket, now);
         }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun};
+use hookmill_core::{DeliveryId, Digest, Event, Fault, Outcome, PluginName, PluginRun, TenantId};
 use hookmill_plugin::Plugin;
 use jiff::Timestamp;
+use serde_json::json;
 
+use crate::announce::News;
 use crate::engine::Inner;
 use crate::plugins::{Admission, Ran};
 use crate::prepare::{Prepared, prepare};
@@ -26,7 +28,7 @@ impl Inner {
     /// Chooses the version that runs for `event`.
     pub(crate) async fn choose(&self, hook: &Hook, event: &Event) -> Choice {
         let Some(wanted) = &hook.webhook().plugin else { return Choice::Nothing };
-        match self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await {
+        match self.plugins.pick(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await {
             Some(plugin) => Choice::Version(plugin),
             None => {
                 let version = wanted.digest.map(|digest| format!(" of version {digest}")).unwrap_or_default();
@@ -60,8 +62,9 @@ impl Inner {
         if plugin.is_none() && hook.renderer.is_cheap() {
             return prepare(hook, None, event, id);
         }
+        let pace = hook.pace.clone();
         let (hook, event, id) = (hook.clone(), event.clone(), *id);
-        self.guests.run(move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
+        self.guests.run(&pace, move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
             Prepared::failed(
                 "plugin_host_panic",
                 "the host failed while it rendered the request; please report this".into(),
@@ -84,13 +87,27 @@ impl Inner {
             return self.plugins.not_run(&hook.tenant, &wanted.name, digest);
         }
         let refused = matches!(outcome, Outcome::Answered { status, .. } if !(200..300).contains(status));
-        let Some(reason) = self.plugins.settle(&hook.tenant, &wanted.name, Ran { digest, fault, refused }) else {
-            return;
-        };
-        let (engine, tenant, name) = (self.clone(), hook.tenant.clone(), wanted.name.clone());
+        let (tenant, name, ran) = (&hook.tenant, &wanted.name, Ran { digest, fault, refused });
+        if let Some(suspension) = self.plugins.settle(tenant, name, ran) {
+            self.announce(tenant, News::PluginSuspended, name.as_str(), json!(suspension));
+        }
+        if let Some(reason) = self.plugins.settle_canary(tenant, name, ran) {
+            self.take_back(tenant.clone(), name.clone(), digest, reason);
+        }
+    }
+
+    /// Ends a canary that does worse than the active version.
+    fn take_back(self: &Arc<Self>, tenant: TenantId, name: PluginName, digest: Digest, reason: String) {
+        let engine = self.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = engine.plugins.end_canary(&tenant, &name, Some(reason)).await {
-                tracing::error!(plugin = %name, %error, "a canary that does worse could not be taken back");
+            match engine.plugins.end_canary(&tenant, &name, Some(reason.clone())).await {
+                Ok(()) => {
+                    let details = json!({"digest": digest, "reason": reason});
+                    engine.announce(&tenant, News::CanaryTakenBack, name.as_str(), details);
+                }
+                Err(error) => {
+                    tracing::error!(plugin = %name, %error, "a canary that does worse could not be taken back");
+                }
             }
         });
     }

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hookmill_delivery::{AllowedHost, Proxy};
 use hookmill_plugin::{Compiler, PluginLimits};
 use ipnet::IpNet;
+
+use crate::circuit::CircuitPolicy;
 
 /// The settings of an engine; [`EngineConfig::new`] gives the defaults.
 #[derive(Debug, Clone)]
@@ -16,6 +19,10 @@ pub struct EngineConfig {
     pub plugins_dir: Option<PathBuf>,
     /// Networks that receivers may be in although they are not public.
     pub allow: Vec<IpNet>,
+    /// Hosts that receivers may be, although their addresses are loopback, private or shared ones.
+    pub allow_hosts: Vec<AllowedHost>,
+    /// The proxy that every request goes through; those of the environment are never used.
+    pub proxy: Option<Proxy>,
     /// Where components are compiled.
     pub compiler: Compiler,
     /// The bounds of every plugin.
@@ -30,6 +37,10 @@ pub struct EngineConfig {
     pub waiting_bytes_max: usize,
     /// Deliveries that may wait in all; beyond, publishing is refused until some are settled.
     pub waiting_max: usize,
+    /// When a receiver that fails is left alone, and for how long.
+    pub receiver_circuit: CircuitPolicy,
+    /// After how long of nothing but failures a webhook is disabled; never, without.
+    pub disable_after: Option<Duration>,
     /// For how long events are kept after all their deliveries were settled.
     pub retention: Duration,
 }
@@ -41,6 +52,8 @@ impl EngineConfig {
             data_dir: data_dir.into(),
             plugins_dir: None,
             allow: vec![],
+            allow_hosts: vec![],
+            proxy: None,
             compiler: Compiler::default(),
             limits: PluginLimits::default(),
             guest_threads: std::thread::available_parallelism().map_or(2, |cores| cores.get().min(64)),
@@ -49,6 +62,9 @@ impl EngineConfig {
             in_flight_per_receiver_max: 64,
             waiting_bytes_max: 256 << 20,
             waiting_max: 1_000_000,
+            // Short at first: most outages are a restart.
+            receiver_circuit: CircuitPolicy { pause_min: Duration::from_secs(2), ..CircuitPolicy::default() },
+            disable_after: Some(Duration::from_secs(5 * 24 * 3600)),
             retention: Duration::from_secs(30 * 24 * 3600),
         }
     }

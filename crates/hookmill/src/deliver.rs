@@ -1,12 +1,15 @@
 //! The walk of one delivery, from its turn to its verdict. Only [`Inner::deliver`] knows the order of the steps.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookmill_core::mask::MASK;
+use futures::FutureExt as _;
 use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
-use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response, attempt};
-use hookmill_delivery::Sent;
+use hookmill_core::retry::Retry;
+use hookmill_core::webhook::Success;
+use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response, Webhook, attempt};
+use hookmill_delivery::{Occasion, Sent};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::choose::Choice;
@@ -14,11 +17,14 @@ use crate::engine::Inner;
 use crate::feed::Settled;
 use crate::judge::Judged;
 use crate::prepare::Prepared;
-use crate::scheduler::Ticket;
+use crate::scheduler::{Felt, Ticket, Turned};
 use crate::webhooks::Hook;
 
-/// After how long a delivery is read again whose event could not be.
-const READ_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(5);
+/// After how long a delivery is taken up again that the host itself could not handle.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(5);
+
+/// The longest that a receiver is left alone on its own word. Each delivery waits for as long as it asked for itself.
+const REST_MAX: Duration = Duration::from_secs(3600);
 
 /// What one try led to, before it is judged.
 struct Try {
@@ -40,7 +46,12 @@ impl Inner {
             // Taken and released each time: a delivery that ends meanwhile wants it too.
             let Some(ticket) = self.scheduler().next(now) else { break };
             let engine = self.clone();
-            self.tasks.spawn(async move { engine.deliver(ticket).await });
+            self.tasks.spawn(async move {
+                let place = ticket.clone();
+                if AssertUnwindSafe(engine.clone().deliver(ticket)).catch_unwind().await.is_err() {
+                    engine.try_again_after_a_panic(&place);
+                }
+            });
         }
         if self.scheduler().due_moved() {
             self.timer.notify_one();
@@ -53,12 +64,12 @@ impl Inner {
         let work = match self.work(&mut ticket).await {
             Ok(Some(work)) => work,
             // Retention has taken it, or somebody by hand.
-            Ok(None) => return self.released(&ticket, None),
+            Ok(None) => return self.not_tried(&ticket, None),
             Err(error) => {
                 tracing::error!(delivery = %ticket.pending.id, %error, "a waiting delivery can't be read; it is read again soon");
                 let mut again = ticket.clone();
-                again.pending.due = begun.checked_add(READ_AGAIN_AFTER).unwrap_or(begun);
-                return self.released(&ticket, Some(again));
+                again.pending.due = begun.checked_add(AGAIN_AFTER).unwrap_or(begun);
+                return self.not_tried(&ticket, Some(again));
             }
         };
         let hook = self.webhooks.find(&ticket.pending.tenant, &ticket.pending.webhook);
@@ -70,22 +81,42 @@ impl Inner {
             let mut again = ticket.clone();
             again.pending.due = until;
             again.held = true;
-            return self.released(&ticket, Some(again));
+            return self.not_tried(&ticket, Some(again));
         }
         ticket.held = false;
         let tried = match &hook {
+            Some(hook) if hook.webhook().disabled.is_some() => {
+                Try::refused("webhook_disabled", "the webhook was disabled before this delivery went out")
+            }
             Some(hook) => {
-                let tried = self.attempt(hook, &ticket, &work, choice.clone()).await;
+                let tried = self.attempt(hook, &ticket, &work, &choice).await;
                 self.fared(hook, &choice, tried.run.as_ref(), tried.fault.as_ref(), &tried.outcome);
                 tried
             }
             None => Try::refused("webhook_deleted", "the webhook was deleted before this delivery went out"),
         };
         ticket.pending.tries += 1;
-        let retry = hook.as_ref().map(|hook| hook.webhook().retry.clone()).unwrap_or_default();
         let now = self.clock.now();
-        let verdict = attempt::judge(&tried.outcome, &retry, ticket.pending.tries, now, rand::random());
-        self.settle(ticket, &work.event, begun, now, tried, verdict).await;
+        let verdict = match &hook {
+            Some(hook) => {
+                let Webhook { success, retry, .. } = hook.webhook();
+                let tries = ticket.pending.tries;
+                let verdict = attempt::judge(&tried.outcome, success, retry, tries, now, rand::random());
+                self.note_health(hook, &tried.outcome, &verdict).await;
+                verdict
+            }
+            None => attempt::judge(&tried.outcome, &Success::default(), &Retry::default(), 1, now, 0.0),
+        };
+        self.settle(ticket, hook.as_deref(), &work.event, begun, now, tried, verdict).await;
+    }
+
+    /// Frees the place of a delivery whose task panicked; it is tried again soon, as after a crash.
+    fn try_again_after_a_panic(self: &Arc<Self>, ticket: &Ticket) {
+        tracing::error!(delivery = %ticket.pending.id, "a delivery's task panicked; it is tried again soon; please report this");
+        let now = self.clock.now();
+        let mut again = ticket.clone();
+        again.pending.due = now.checked_add(AGAIN_AFTER).unwrap_or(now);
+        self.not_tried(ticket, Some(again));
     }
 
     /// Returns the event and the kept request; none if the delivery is gone.
@@ -98,12 +129,12 @@ impl Inner {
     }
 
     /// Steps 5 to 7: what is to be sent, and sending it.
-    async fn attempt(self: &Arc<Self>, hook: &Arc<Hook>, ticket: &Ticket, work: &Work, choice: Choice) -> Try {
+    async fn attempt(self: &Arc<Self>, hook: &Arc<Hook>, ticket: &Ticket, work: &Work, choice: &Choice) -> Try {
         let (request, prepared) = match &work.request {
             Some(kept) => (kept.clone(), None),
             None => {
                 let Prepared { request, run, fault } =
-                    self.prepared(hook, &ticket.pending.id, &work.event, choice).await;
+                    self.prepared(hook, &ticket.pending.id, &work.event, choice.clone()).await;
                 match request {
                     Ok(request) => (Arc::new(request), Some((run, fault))),
                     Err(outcome) => return Try { outcome, rendered: None, response: None, run, judge: None, fault },
@@ -113,34 +144,29 @@ impl Inner {
         let rendered = prepared.is_some().then(|| (*request).clone());
         let (run, fault) = prepared.unwrap_or_default();
         let now = self.clock.now();
-        match hook.outgoing(&request, &ticket.pending.id, now, hook.handles.as_ref()) {
-            Ok(outgoing) => {
-                let timeout = Duration::from_millis(hook.webhook().timeout_ms.into());
-                let mut sent = self.client.send(outgoing, timeout, now).await;
-                if let (Some(handles), Some(response)) = (&hook.handles, &mut sent.response) {
-                    handles.redact(response, MASK);
-                }
-                let Sent { outcome, response, .. } = sent;
-                let judged = self.judged(hook, &ticket.pending.id, &work.event, outcome, response.as_ref()).await;
-                let Judged { outcome, run: judge, fault: judge_fault } = judged;
-                Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
-            }
-            Err(error) => {
-                Try { outcome: Outcome::Refused(error.into()), rendered, response: None, run, judge: None, fault }
-            }
-        }
+        let occasion = Occasion { id: &ticket.pending.id, event: &work.event, now };
+        let Sent { outcome, response, .. } = hook.route.send(&request, &occasion).await;
+        let id = &ticket.pending.id;
+        let judged = self.judged(hook, id, &work.event, choice, outcome, response.as_ref()).await;
+        let Judged { outcome, run: judge, fault: judge_fault } = judged;
+        Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
     }
 
     /// Step 9: records the attempt with its verdict, and frees the receiver for the next.
     async fn settle(
         self: &Arc<Self>,
         ticket: Ticket,
+        hook: Option<&Hook>,
         event: &Event,
         begun: Timestamp,
         now: Timestamp,
         tried: Try,
         verdict: attempt::Verdict,
     ) {
+        let felt = felt(&tried.outcome, now);
+        if let (Some(hook), attempt::Verdict::Dead(reason)) = (hook, &verdict) {
+            self.tell_of_dead(hook, &ticket, event, reason);
+        }
         let outcome = verdict.outcome();
         let status = verdict.into_status();
         let error = tried.fault.or(match tried.outcome {
@@ -167,6 +193,9 @@ impl Inner {
         let again = status.next_attempt_at.map(|due| {
             let mut again = ticket.clone();
             again.pending.due = due;
+            if let Some(hook) = hook {
+                again.receiver = hook.receiver.clone();
+            }
             again
         });
         let record = Record::Attempt(Arc::new(NewAttempt {
@@ -188,7 +217,11 @@ impl Inner {
                 // They may have gone meanwhile.
                 let _listeners = self.feed.send(settled).unwrap_or(0);
             }
-            self.released(&ticket, again);
+            if let Some(turned) = self.released(&ticket, again, felt)
+                && let Some(hook) = hook
+            {
+                self.tell_of_turn(hook, turned);
+            }
         }
     }
 
@@ -213,10 +246,32 @@ impl Inner {
         }
     }
 
-    fn released(self: &Arc<Self>, ticket: &Ticket, again: Option<Ticket>) {
+    /// Frees the place of a delivery that says nothing of its receiver.
+    fn not_tried(self: &Arc<Self>, ticket: &Ticket, again: Option<Ticket>) {
+        let _turned = self.released(ticket, again, Felt::Nothing);
+    }
+
+    fn released(self: &Arc<Self>, ticket: &Ticket, again: Option<Ticket>, felt: Felt) -> Option<Turned> {
         let now = self.clock.now();
-        self.scheduler().done(ticket, again, now);
+        let turned = self.scheduler().done(ticket, again, felt, now);
         self.pump();
+        turned
+    }
+}
+
+/// Says what a try tells of the receiver, whatever becomes of the delivery.
+fn felt(outcome: &Outcome, now: Timestamp) -> Felt {
+    match outcome {
+        Outcome::Answered { status: status @ (429 | 500..), retry_after } => {
+            let asks = retry_after.filter(|_| matches!(status, 429 | 503)).map(|span| span.min(REST_MAX));
+            let rest = asks.and_then(|span| SignedDuration::try_from(span).ok());
+            Felt::Ill(rest.and_then(|span| now.checked_add(span).ok()))
+        }
+        Outcome::Judged { status: 429 | 500.., .. } => Felt::Ill(None),
+        Outcome::Answered { .. } | Outcome::Judged { .. } => Felt::Well,
+        // What a proxy or a token's server did not do says nothing of the receiver.
+        Outcome::Unanswered(fault) if fault.code.starts_with("send_") && fault.code != "send_proxy" => Felt::Ill(None),
+        Outcome::Unanswered(_) | Outcome::Skipped(_) | Outcome::Refused(_) => Felt::Nothing,
     }
 }
 

@@ -84,7 +84,7 @@ impl Inner {
     ) -> Result<PluginDiff, EngineError> {
         let info = self.plugins.find(tenant, name).await.ok_or_else(|| EngineError::not_found("plugin", name))?;
         let active = info.active.ok_or_else(|| EngineError::Conflict {
-            code: "plugin_no_canary",
+            code: "plugin_no_active",
             what: format!("{name} has no active version to compare with"),
         })?;
         let both =
@@ -143,7 +143,7 @@ impl Inner {
         let (event, id) = (Arc::new(detail.event), row.id);
         let (active, staged) = (active.clone(), staged.clone());
         let run = move || (prepare(&hook, Some(&active), &event, &id), prepare(&hook, Some(&staged), &event, &id));
-        let (active, staged) = self.guests.run(run).await.ok_or(EngineError::ShuttingDown)?;
+        let (active, staged) = self.guests.run(&Arc::default(), run).await.ok_or(EngineError::ShuttingDown)?;
         let fuel = |prepared: &Prepared| prepared.run.as_ref().map_or(0, |run| run.fuel);
         diff.events += 1;
         diff.fuel.active += fuel(&active);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
 use hookmill_core::{DeliveryId, EventEnvelope, EventId, TenantId, Webhook, WebhookName};
-use hookmill_delivery::Client;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
+use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::preview::Preview;
@@ -39,10 +39,10 @@ pub(crate) struct Inner {
     /// Tells the timer that the next due time may have changed.
     pub(crate) timer: Notify,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Health,
     pub(crate) webhooks: Webhooks,
     pub(crate) plugins: Plugins,
     pub(crate) guests: GuestThreads,
-    pub(crate) client: Client,
     pub(crate) feed: broadcast::Sender<Settled>,
     /// Deliveries and housekeeping; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
@@ -94,14 +94,17 @@ impl Inner {
     ) -> Result<(StoredWebhook, bool), EngineError> {
         let any = EventId::new("settings").expect("a valid id");
         if let Some(wanted) = &webhook.plugin
-            && let Some(plugin) = self.plugins.pick_or_load(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
+            && let Some(plugin) = self.plugins.pick(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
         {
             let settings = wanted.settings.clone();
             let seed = DeliveryId::of(tenant, &any, name);
             // None only while the engine is being torn down.
-            self.guests.run(move || plugin.check_settings(&settings, &seed)).await.unwrap_or(Ok(()))?;
+            self.guests
+                .run(&Arc::default(), move || plugin.check_settings(&settings, &seed))
+                .await
+                .unwrap_or(Ok(()))?;
         }
-        self.webhooks.put(tenant, name, webhook).await
+        self.webhooks.put(tenant, name, webhook, self.clock.now()).await
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::diff::PluginDiff;
 use hookmill_core::ports::{StoreError, StoreErrorKind};
 use hookmill_core::{EventError, Explain, InvalidName, WebhookError};
-use hookmill_delivery::{AddressRefused, ClientError, InvalidSecret};
+use hookmill_delivery::{AddressRefused, ClientError, RouteError};
 use hookmill_plugin::{HostError, LoadPluginError, SettingsError};
 
 /// Why an engine did not start.
@@ -74,12 +74,15 @@ pub enum EngineError {
         /// The id.
         id: String,
     },
+    /// The event bears the DocType of hookmill's own news.
+    #[error("the DocType `hookmill` is that of hookmill's own events")]
+    ReservedDoctype,
     /// The webhook is not one.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
-    /// A secret of the webhook can't be signed with.
+    /// What the webhook says of sending can't be done.
     #[error(transparent)]
-    Secret(#[from] InvalidSecret),
+    Route(#[from] RouteError),
     /// The webhook's URL names an address that requests may not go to.
     #[error(transparent)]
     Address(#[from] AddressRefused),
@@ -136,8 +139,9 @@ impl Explain for EngineError {
         match self {
             Self::Event(error) => error.code(),
             Self::EventIdTaken { .. } => "event_id_taken",
+            Self::ReservedDoctype => "event_doctype_reserved",
             Self::Webhook(error) => error.code(),
-            Self::Secret(error) => error.code(),
+            Self::Route(error) => error.code(),
             Self::Address(error) => error.code(),
             Self::Name(error) => error.code(),
             Self::Plugin(error) => error.code(),
@@ -155,8 +159,11 @@ impl Explain for EngineError {
         match self {
             Self::Event(error) => error.help(),
             Self::EventIdTaken { .. } => Some("give each event an id of its own, or leave it out".into()),
+            Self::ReservedDoctype => {
+                Some("name your DocType otherwise; a webhook for `hookmill` hears its news".into())
+            }
             Self::Webhook(error) => error.help(),
-            Self::Secret(error) => error.help(),
+            Self::Route(error) => error.help(),
             Self::Address(error) => error.help(),
             Self::Name(error) => error.help(),
             Self::Plugin(error) => error.help(),

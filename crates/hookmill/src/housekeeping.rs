@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hookmill_core::ports::RetentionPolicy;
-use jiff::SignedDuration;
+use hookmill_core::ports::{Clock, RetentionPolicy};
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::engine::Inner;
@@ -14,6 +14,9 @@ use crate::watch::{Scanned, Seen, Watcher};
 /// A clock that was set back must not keep a timer asleep for longer than this.
 const TIMER_MAX: Duration = Duration::from_secs(30);
 
+/// By how much the clock may go otherwise than time before it counts as set.
+const CLOCK_DRIFT_MAX: SignedDuration = SignedDuration::from_secs(2);
+
 /// How often old events are looked for, and how many go at once, so that writers never wait long.
 const RETENTION_EVERY: Duration = Duration::from_secs(600);
 const RETENTION_BATCH: usize = 500;
@@ -21,10 +24,41 @@ const RETENTION_BATCH: usize = 500;
 /// After how long plugin files are tried again on which the host failed.
 const SCAN_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
+/// Tells when the clock was set: it went on by another span than time did.
+struct ClockWatch {
+    wall: Timestamp,
+    steady: Instant,
+}
+
+impl ClockWatch {
+    #[allow(clippy::disallowed_methods, reason = "the steady time beside which the clock is held")]
+    fn new(clock: &dyn Clock) -> Self {
+        Self { wall: clock.now(), steady: Instant::now() }
+    }
+
+    /// Returns by how much the clock was set since this was last asked, if by more than it may drift.
+    fn jump(&mut self, clock: &dyn Clock) -> Option<SignedDuration> {
+        let before = std::mem::replace(self, Self::new(clock));
+        let passed =
+            SignedDuration::try_from(self.steady.duration_since(before.steady)).unwrap_or(SignedDuration::ZERO);
+        let jump = self.wall.duration_since(before.wall).checked_sub(passed)?;
+        (jump.abs() > CLOCK_DRIFT_MAX).then_some(jump)
+    }
+}
+
 impl Inner {
     /// Wakes deliveries when their time has come, until the engine stops.
     pub(crate) async fn keep_time(self: Arc<Self>) {
+        let mut watch = ClockWatch::new(&*self.clock);
         loop {
+            if let Some(jump) = watch.jump(&*self.clock) {
+                tracing::warn!(
+                    seconds = jump.as_secs(),
+                    "the clock was set; what waits for a time waits as long as it would have"
+                );
+                self.scheduler().shift(jump);
+                self.pump();
+            }
             let due = self.scheduler().next_due();
             let wait = due.map_or(TIMER_MAX, |due| {
                 let until: SignedDuration = due.duration_since(self.clock.now());

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Response};
-use hookmill_plugin::{Judge, Report};
+use hookmill_plugin::{Judge, Plugin};
 
+use crate::choose::Choice;
 use crate::engine::Inner;
 use crate::webhooks::Hook;
 
@@ -25,32 +26,26 @@ impl Inner {
         hook: &Arc<Hook>,
         id: &DeliveryId,
         event: &Arc<Event>,
+        choice: &Choice,
         outcome: Outcome,
         response: Option<&Response>,
     ) -> Judged {
         let asks_nobody = |outcome| Judged { outcome, run: None, fault: None };
         let (Some(wanted), Some(response)) = (&hook.webhook().plugin, response) else { return asks_nobody(outcome) };
-        let plugin = self.plugins.pick_or_load(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await;
-        let Some(plugin) = plugin.filter(|plugin| plugin.judges()) else { return asks_nobody(outcome) };
-        let (digest, engine_hash) = (plugin.digest(), plugin.engine_hash());
+        let plugin = match choice {
+            Choice::Version(plugin) => Some(plugin.clone()),
+            // The request was kept from an earlier try, so that nothing had to be chosen yet.
+            _ => self.plugins.pick(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await,
+        };
+        let Some(plugin) = plugin.filter(Plugin::judges) else { return asks_nobody(outcome) };
         let (job_hook, job_event, job_id, answer) = (hook.clone(), event.clone(), *id, response.clone());
-        let report = self.guests.run(move || {
-            let settings = &job_hook.webhook().plugin.as_ref()?.settings;
-            plugin.judge(&Judge { event: &job_event, response: &answer, settings, delivery: &job_id })
+        let report = self.guests.run(&hook.pace, move || {
+            let plugin_use = job_hook.webhook().plugin.as_ref()?;
+            let judge =
+                Judge { event: &job_event, response: &answer, settings: &plugin_use.settings, delivery: &job_id };
+            Some(plugin.judge(&judge)?.into_run(plugin_use.name.clone(), &plugin))
         });
-        let Some(Report { result, fuel, memory, log, .. }) = report.await.flatten() else {
-            return asks_nobody(outcome);
-        };
-        let run = PluginRun {
-            name: wanted.name.clone(),
-            digest,
-            fuel,
-            memory,
-            log,
-            engine_hash: Some(engine_hash),
-            input_hash: None,
-            output_hash: None,
-        };
+        let Some((result, run)) = report.await.flatten() else { return asks_nobody(outcome) };
         let (outcome, fault) = match result {
             Ok(judgement) => (Outcome::Judged { status: response.status, judgement }, None),
             Err(fault) => (outcome, Some(fault)),

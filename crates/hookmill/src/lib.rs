@@ -6,8 +6,10 @@
 //!
 //! This crate knows nothing of serving HTTP and nothing of command lines.
 
+mod announce;
 mod assemble;
 mod choose;
+mod circuit;
 mod clock;
 mod config;
 mod deliver;
@@ -17,6 +19,7 @@ mod engine;
 mod error;
 mod feed;
 mod guests;
+mod health;
 mod housekeeping;
 mod judge;
 mod metrics;
@@ -30,6 +33,7 @@ mod verify;
 mod watch;
 mod webhooks;
 
+pub use circuit::CircuitPolicy;
 pub use clock::SystemClock;
 pub use config::EngineConfig;
 pub use deliveries::{RedeliverMode, RedeliverReport};

@@ -127,38 +127,20 @@ impl Plugins {
         self.host.limits()
     }
 
-    /// Returns the version to run now: the one asked for, else the canary or the active one, as the event falls.
-    pub(crate) fn pick(
+    /// Returns the version to run now: the one asked for, made ready if need be, else the canary or the active one, as
+    /// the event falls.
+    pub(crate) async fn pick(
         &self,
         tenant: &TenantId,
         name: &PluginName,
         digest: Option<&Digest>,
         event: &EventId,
     ) -> Option<Plugin> {
-        let key = (tenant.clone(), name.clone());
-        let all = self.running.load();
-        let running = all.get(&key);
-        match digest {
-            None => running.map(|running| running.pick(tenant, event).clone()),
-            Some(digest) => running
-                .and_then(|running| running.version(digest))
-                .or_else(|| self.pinned.load().get(&(key, *digest)).cloned()),
-        }
-    }
-
-    /// Does the same, and makes a version ready that a webhook stays on where it is not.
-    pub(crate) async fn pick_or_load(
-        &self,
-        tenant: &TenantId,
-        name: &PluginName,
-        digest: Option<&Digest>,
-        event: &EventId,
-    ) -> Option<Plugin> {
-        if let Some(plugin) = self.pick(tenant, name, digest, event) {
-            return Some(plugin);
-        }
-        let digest = *digest?;
-        self.version(tenant, name, digest)
+        let Some(digest) = digest else {
+            let all = self.running.load();
+            return all.get(&(tenant.clone(), name.clone())).map(|running| running.pick(tenant, event).clone());
+        };
+        self.version(tenant, name, *digest)
             .await
             .inspect_err(|error| tracing::error!(%digest, %error, "a plugin can't be loaded"))
             .ok()
@@ -172,15 +154,15 @@ impl Plugins {
         digest: Digest,
     ) -> Result<Plugin, EngineError> {
         let key = (tenant.clone(), name.clone());
-        if !self.entries.lock().await.get(&key).is_some_and(|entry| entry.stored.knows(&digest)) {
-            return Err(EngineError::not_found("version", digest));
-        }
         if let Some(plugin) = self.running.load().get(&key).and_then(|running| running.version(&digest)) {
             return Ok(plugin);
         }
         let place = (key, digest);
         if let Some(plugin) = self.pinned.load().get(&place) {
             return Ok(plugin.clone());
+        }
+        if !self.entries.lock().await.get(&place.0).is_some_and(|entry| entry.stored.knows(&digest)) {
+            return Err(EngineError::not_found("version", digest));
         }
         let plugin = self.load_stored(digest).await?;
         self.pinned.rcu(|pinned| {
@@ -222,9 +204,13 @@ impl Plugins {
         self.breakers.admit(tenant, name, digest, self.clock.now())
     }
 
-    /// Takes note of how a run went; returns why the canary is to end, if it is.
-    pub(crate) fn settle(&self, tenant: &TenantId, name: &PluginName, ran: Ran<'_>) -> Option<String> {
-        self.breakers.settle(tenant, name, ran.digest, ran.fault, self.clock.now());
+    /// Takes note of how a run went; returns the suspension if this began or prolonged one.
+    pub(crate) fn settle(&self, tenant: &TenantId, name: &PluginName, ran: Ran<'_>) -> Option<Suspension> {
+        self.breakers.settle(tenant, name, ran.digest, ran.fault, self.clock.now())
+    }
+
+    /// Takes note of how a run went beside a canary; returns why the canary is to end, if it is.
+    pub(crate) fn settle_canary(&self, tenant: &TenantId, name: &PluginName, ran: Ran<'_>) -> Option<String> {
         let key = (tenant.clone(), name.clone());
         let canary = self.running.load().get(&key)?.canary.as_ref()?.0.digest;
         self.canaries.settle(&key, canary, ran.digest, ran.fault.is_some() || ran.refused)

@@ -2,6 +2,7 @@
 
 use hookmill_core::webhook::{Grant, OnError};
 use hookmill_core::{DeliveryId, Event, Fault, Outcome, PluginRun, Request};
+use hookmill_delivery::cloudevents;
 use hookmill_plugin::{Decision, Grants, Plugin, Transform, is_the_hosts};
 use hookmill_render::Rendered;
 
@@ -33,8 +34,14 @@ impl Prepared {
     }
 }
 
-/// Renders `event` and hands it to the plugin, if the webhook has one. Blocks for as long as the guest runs.
+/// Renders `event` and hands it to the plugin, if the webhook has one, then puts the webhook's envelope around what
+/// came of it. Blocks for as long as the guest runs.
 pub(crate) fn prepare(hook: &Hook, plugin: Option<&Plugin>, event: &Event, delivery: &DeliveryId) -> Prepared {
+    let prepared = rendered(hook, plugin, event, delivery);
+    Prepared { request: prepared.request.map(|request| cloudevents::wrap(request, hook.webhook(), event)), ..prepared }
+}
+
+fn rendered(hook: &Hook, plugin: Option<&Plugin>, event: &Event, delivery: &DeliveryId) -> Prepared {
     let (draft, draft_has_body) = match hook.renderer.render(event) {
         Ok(Rendered::Draft(draft, made)) => (draft, made),
         Ok(Rendered::Skip(reason)) => return Prepared::ends(Outcome::Skipped(reason)),

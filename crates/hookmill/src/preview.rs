@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hookmill_core::mask::MASK;
 use hookmill_core::{DeliveryId, EventEnvelope, EventId, Fault, Outcome, PluginRun, Request, TenantId, WebhookName};
+use hookmill_delivery::Occasion;
 use serde::Serialize;
 
 use crate::EngineError;
@@ -45,8 +45,6 @@ impl Inner {
         let choice = self.choose(&hook, &event).await;
         let prepared = self.prepared(&hook, &id, &event, choice).await;
         let ran = prepared.run.is_some();
-        // People are to see the request, not the secrets in it.
-        let handles = hook.handles.as_ref().map(|handles| handles.masked(MASK));
         let mut preview = Preview {
             matches,
             condition: true,
@@ -57,11 +55,13 @@ impl Inner {
             error: prepared.fault,
         };
         match prepared.request {
-            Ok(request) => match hook.outgoing(&request, &id, now, handles.as_ref()) {
+            // People are to see the request, not the secrets in it.
+            Ok(request) => match hook.route.preview(&request, &Occasion { id: &id, event: &event, now }) {
                 Ok(outgoing) => preview.request = Some(sent_form(request, &outgoing).masked()),
-                Err(error) => {
+                Err(fault) => {
                     preview.decision = "fail";
-                    preview.error = Some(error.into());
+                    preview.reason = Some(fault.message.clone());
+                    preview.error = Some(fault);
                 }
             },
             Err(Outcome::Skipped(reason)) => {

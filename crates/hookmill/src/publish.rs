@@ -7,6 +7,7 @@ use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, TenantId};
 use jiff::Timestamp;
 
 use crate::EngineError;
+use crate::announce::OWN_DOCTYPE;
 use crate::engine::Inner;
 use crate::scheduler::Ticket;
 use crate::webhooks::Hook;
@@ -23,7 +24,7 @@ pub struct Published {
     pub duplicate: bool,
 }
 
-type Matched = Vec<(Arc<Hook>, DeliveryId)>;
+pub(crate) type Matched = Vec<(Arc<Hook>, DeliveryId)>;
 
 impl Inner {
     /// Takes events in; each is answered for itself, in order. One that is not taken leaves the others as they are.
@@ -38,6 +39,10 @@ impl Inner {
         let mut matched: Vec<(usize, Arc<Event>, Matched)> = Vec::with_capacity(count);
         for (place, envelope) in envelopes.into_iter().enumerate() {
             let event = self.admit().and_then(|()| Ok(envelope.into_event(tenant, now, new_event_id)?));
+            let event = event.and_then(|event| match event.doctype.as_str() {
+                OWN_DOCTYPE => Err(EngineError::ReservedDoctype),
+                _ => Ok(event),
+            });
             match event {
                 Ok(event) => {
                     let hooks = self.webhooks.matching(&event);
@@ -52,6 +57,17 @@ impl Inner {
             self.record_events(records, matched, now, &mut answers).await;
         }
         answers.into_iter().map(|answer| answer.expect("every event was answered")).collect()
+    }
+
+    /// Records one of hookmill's own events, which `hooks` want.
+    pub(crate) async fn publish_own(self: &Arc<Self>, event: Arc<Event>, hooks: Matched) {
+        let now = self.clock.now();
+        let records = vec![new_event(&event, &hooks, now)];
+        let mut answers = [None];
+        self.record_events(records, vec![(0, event, hooks)], now, &mut answers).await;
+        if let [Some(Err(error))] = answers {
+            tracing::error!(%error, "news could not be recorded");
+        }
     }
 
     fn admit(&self) -> Result<(), EngineError> {
@@ -141,6 +157,6 @@ fn new_event(event: &Arc<Event>, hooks: &Matched, now: Timestamp) -> Record {
 }
 
 /// Makes an id that sorts by time, which keeps the store's index of events compact.
-fn new_event_id() -> EventId {
+pub(crate) fn new_event_id() -> EventId {
     EventId::new(format!("evt_{}", uuid::Uuid::now_v7().simple())).expect("a UUID is a valid id")
 }

@@ -2,17 +2,50 @@
 //!
 //! Receivers take turns, each with a cap on what is under way to it; within a receiver, deliveries go out in the order
 //! in which they became due; a webhook may ask for lanes, in which one document's deliveries follow one another. What
-//! is due later waits in order of time. Nothing here is durable: a restart rebuilds it from the store.
+//! is due later waits in order of time. A receiver that fails, asks for patience or has used up its rate sleeps with all
+//! that waits for it, which costs none of them a try. Nothing here is durable: a restart rebuilds it from the store.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use hookmill_core::ports::{DeliveryKey, Pending};
+use hookmill_core::webhook::RateLimit;
 use hookmill_core::{Event, TenantId, WebhookName};
 use jiff::{SignedDuration, Timestamp};
 
-/// What a cap on requests under way is counted by: scheme, host and port of a webhook's URL.
-pub(crate) type Receiver = Arc<str>;
+use crate::circuit::CircuitPolicy;
+
+mod line;
+
+use line::Line;
+
+/// Whose line a delivery stands in: a tenant's way to scheme, host and port of a URL, so that no tenant's trouble is
+/// another's; or a webhook's own, where it has a rate limit or a URL for each document.
+#[derive(Debug, Clone)]
+pub(crate) struct Receiver {
+    pub(crate) name: Arc<str>,
+    pub(crate) rate: Option<RateLimit>,
+}
+
+/// What a try says of its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Felt {
+    /// It answered as one does that works.
+    Well,
+    /// It did not answer, or said that it can't; and until when it asked to be left alone, if it did.
+    Ill(Option<Timestamp>),
+    /// It was not asked.
+    Nothing,
+}
+
+/// How a receiver's state changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// It failed so often that its line waits until this moment.
+    Away(Timestamp),
+    /// It works again.
+    Back,
+}
 
 /// One document of one webhook, where the webhook wants order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,23 +80,20 @@ pub(crate) struct SchedulerLimits {
     pub(crate) in_flight_max: usize,
     pub(crate) in_flight_per_receiver_max: usize,
     pub(crate) waiting_bytes_max: usize,
-}
-
-#[derive(Debug, Default)]
-struct Line {
-    due: VecDeque<Ticket>,
-    in_flight: usize,
-    /// Whether the receiver stands in the round of those that may start something.
-    in_round: bool,
+    pub(crate) circuit: CircuitPolicy,
 }
 
 /// Every delivery that is not settled.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     limits: SchedulerLimits,
-    lines: HashMap<Receiver, Line>,
-    round: VecDeque<Receiver>,
+    lines: HashMap<Arc<str>, Line>,
+    round: VecDeque<Arc<str>>,
+    /// Receivers that may start nothing until a moment.
+    asleep: BTreeSet<(Timestamp, Arc<str>)>,
     later: BTreeMap<(Timestamp, DeliveryKey), Ticket>,
+    /// Where those of `later` are that wait for their plugin.
+    held: HashMap<DeliveryKey, Timestamp>,
     /// Every delivery that waits, is under way, or is about to be added: none may be here twice.
     present: HashSet<DeliveryKey>,
     /// Behind the head of each lane, those that wait for it; a lane that is here is taken.
@@ -82,7 +112,9 @@ impl Scheduler {
             limits,
             lines: HashMap::new(),
             round: VecDeque::new(),
+            asleep: BTreeSet::new(),
             later: BTreeMap::new(),
+            held: HashMap::new(),
             present: HashSet::new(),
             lanes: HashMap::new(),
             in_flight: 0,
@@ -132,18 +164,23 @@ impl Scheduler {
     }
 
     fn place(&mut self, ticket: Ticket, now: Timestamp) {
-        if ticket.pending.due > now {
-            self.later.insert((ticket.pending.due, ticket.pending.key), ticket);
+        let Pending { due, key, .. } = ticket.pending;
+        if due > now {
+            if ticket.held {
+                self.held.insert(key, due);
+            }
+            self.later.insert((due, key), ticket);
             return;
         }
-        let receiver = ticket.receiver.clone();
+        let receiver = ticket.receiver.name.clone();
         self.lines.entry(receiver.clone()).or_default().due.push_back(ticket);
         self.join_round(&receiver);
     }
 
-    fn join_round(&mut self, receiver: &Receiver) {
+    fn join_round(&mut self, receiver: &Arc<str>) {
         if let Some(line) = self.lines.get_mut(receiver)
             && !line.in_round
+            && line.asleep_until.is_none()
             && !line.due.is_empty()
             && line.in_flight < self.limits.in_flight_per_receiver_max
         {
@@ -152,44 +189,99 @@ impl Scheduler {
         }
     }
 
+    /// Lets go what has waited for its time.
+    fn wake(&mut self, now: Timestamp) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ticket = entry.remove();
+            self.held.remove(&ticket.pending.key);
+            self.place(ticket, now);
+        }
+        while let Some((_, receiver)) = self.asleep.first().filter(|(until, _)| *until <= now).cloned() {
+            self.awaken(&receiver);
+        }
+    }
+
+    /// Ends a receiver's sleep.
+    fn awaken(&mut self, receiver: &Arc<str>) {
+        let until = self.lines.get_mut(receiver).and_then(|line| line.asleep_until.take());
+        if let Some(until) = until {
+            self.asleep.remove(&(until, receiver.clone()));
+        }
+        self.join_round(receiver);
+    }
+
     /// Returns the next delivery to start now, which is under way from here on.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Ticket> {
         if self.closed || self.in_flight >= self.limits.in_flight_max {
             return None;
         }
-        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ticket = entry.remove();
-            self.place(ticket, now);
+        self.wake(now);
+        while let Some(receiver) = self.round.pop_front() {
+            let Some(line) = self.lines.get_mut(&receiver) else { continue };
+            line.in_round = false;
+            if let Some(until) = line.wait(now) {
+                line.asleep_until = Some(until);
+                self.asleep.insert((until, receiver));
+                continue;
+            }
+            let Some(ticket) = line.start() else { continue };
+            self.in_flight += 1;
+            self.waiting -= 1;
+            self.waiting_bytes -= ticket.bytes();
+            self.join_round(&receiver);
+            return Some(ticket);
         }
-        let receiver = self.round.pop_front()?;
-        let line = self.lines.get_mut(&receiver)?;
-        line.in_round = false;
-        let ticket = line.due.pop_front()?;
-        line.in_flight += 1;
-        self.in_flight += 1;
-        self.waiting -= 1;
-        self.waiting_bytes -= ticket.bytes();
-        self.join_round(&receiver);
-        Some(ticket)
+        None
     }
 
     /// Takes note that a delivery is not under way any more; `again` is the same one, if it is to be tried again.
-    pub(crate) fn done(&mut self, ticket: &Ticket, again: Option<Ticket>, now: Timestamp) {
+    /// Returns how its receiver's state changed, if it did.
+    pub(crate) fn done(
+        &mut self,
+        ticket: &Ticket,
+        again: Option<Ticket>,
+        felt: Felt,
+        now: Timestamp,
+    ) -> Option<Turned> {
         self.in_flight -= 1;
-        if let Some(line) = self.lines.get_mut(&ticket.receiver) {
-            line.in_flight -= 1;
-            if line.in_flight == 0 && line.due.is_empty() {
-                self.lines.remove(&ticket.receiver);
-            }
-        }
-        self.join_round(&ticket.receiver);
+        let turned = self.feel(&ticket.receiver.name, felt, now);
         if let Some(mut again) = again {
             // Its event need not be in memory until then.
             again.event = None;
             self.waiting += 1;
             self.place(again, now);
-            return;
+        } else {
+            self.settled(ticket, now);
         }
+        turned
+    }
+
+    fn feel(&mut self, receiver: &Arc<str>, felt: Felt, now: Timestamp) -> Option<Turned> {
+        let line = self.lines.get_mut(receiver)?;
+        line.in_flight -= 1;
+        let turned = match felt {
+            Felt::Well => line.circuit.succeeded().then_some(Turned::Back),
+            Felt::Ill(rest_until) => {
+                line.rest_until = line.rest_until.max(rest_until);
+                line.circuit.failed(&self.limits.circuit, now).map(Turned::Away)
+            }
+            Felt::Nothing => {
+                line.circuit.undecided();
+                None
+            }
+        };
+        if line.is_idle() {
+            self.lines.remove(receiver);
+        } else if felt != Felt::Nothing && self.lines.get(receiver).is_some_and(|line| line.asleep_until.is_some()) {
+            // Whatever it slept for may be over, or last longer: it is asked anew when its turn comes.
+            self.awaken(receiver);
+        } else {
+            self.join_round(receiver);
+        }
+        turned
+    }
+
+    fn settled(&mut self, ticket: &Ticket, now: Timestamp) {
         self.present.remove(&ticket.pending.key);
         if let Some(lane) = &ticket.lane {
             match self.lanes.get_mut(lane).and_then(BTreeMap::pop_first) {
@@ -201,8 +293,8 @@ impl Scheduler {
 
     /// Lets all go now that wait for a suspended plugin: it is another version, perhaps.
     pub(crate) fn release_held(&mut self, now: Timestamp) {
-        let held: Vec<Ticket> = self.later.extract_if(.., |_, ticket| ticket.held).map(|(_, ticket)| ticket).collect();
-        for mut ticket in held {
+        for (key, due) in std::mem::take(&mut self.held) {
+            let Some(mut ticket) = self.later.remove(&(due, key)) else { continue };
             ticket.pending.due = now;
             self.place(ticket, now);
         }
@@ -217,8 +309,9 @@ impl Scheduler {
         let place = match near.find(|((_, other), _)| *other == key) {
             Some((place, _)) => *place,
             // One that is held waits for another time than the store knows of.
-            None => *self.later.iter().find(|((_, other), ticket)| ticket.held && *other == key)?.0,
+            None => (*self.held.get(&key)?, key),
         };
+        self.held.remove(&key);
         let ticket = self.later.remove(&place)?;
         self.waiting -= 1;
         self.waiting_bytes -= ticket.bytes();
@@ -235,13 +328,31 @@ impl Scheduler {
 
     /// Returns when the next delivery that waits for a time is due.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.later.keys().next().map(|(due, _)| *due)
+        let due = self.later.keys().next().map(|(due, _)| *due);
+        let wakes = self.asleep.first().map(|(until, _)| *until);
+        due.into_iter().chain(wakes).min()
     }
 
     /// Tells whether the next due time is another than when this was last asked.
     pub(crate) fn due_moved(&mut self) -> bool {
         let due = self.next_due();
         std::mem::replace(&mut self.told_due, due) != due
+    }
+
+    /// Moves every time that something waits for: the clock was set by so much, and the wait is as long as it was.
+    pub(crate) fn shift(&mut self, by: SignedDuration) {
+        let moved = |at: Timestamp| at.checked_add(by).unwrap_or(at);
+        let later = std::mem::take(&mut self.later).into_iter().map(|((due, key), mut ticket)| {
+            ticket.pending.due = moved(due);
+            ((moved(due), key), ticket)
+        });
+        self.later = later.collect();
+        self.held.values_mut().for_each(|due| *due = moved(*due));
+        self.asleep = std::mem::take(&mut self.asleep).into_iter().map(|(until, name)| (moved(until), name)).collect();
+        for line in self.lines.values_mut() {
+            line.asleep_until = line.asleep_until.map(moved);
+            line.shift(by);
+        }
     }
 
     /// Starts nothing any more.

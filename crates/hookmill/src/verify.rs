@@ -1,5 +1,7 @@
 //! Whether what was sent is what the recorded plugin version makes of the recorded event.
 
+use std::sync::Arc;
+
 use hookmill_core::{Attempt, DeliveryId, Digest, PluginRun, TenantId};
 use serde::Serialize;
 
@@ -53,9 +55,10 @@ impl Inner {
         })?;
         let webhook = &detail.row.webhook;
         let hook = self.webhooks.find(tenant, webhook).ok_or_else(|| EngineError::not_found("webhook", webhook))?;
-        let plugin = self.plugins.version(tenant, &recorded.name, recorded.digest).await?;
-        let event = std::sync::Arc::new(detail.event.clone());
-        let run = self.guests.run(move || prepare(&hook, Some(&plugin), &event, &id)).await;
+        // What was kept from other calls must have no part in it.
+        let plugin = self.plugins.version(tenant, &recorded.name, recorded.digest).await?.fresh();
+        let event = Arc::new(detail.event.clone());
+        let run = self.guests.run(&Arc::default(), move || prepare(&hook, Some(&plugin), &event, &id)).await;
         let run = run.ok_or(EngineError::ShuttingDown)?;
         Ok(compare(recorded, attempt, run.run.as_ref(), run.request.ok().as_ref()))
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
 use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
-use hookmill_core::webhook::{Grant, Ordering, is_reserved_header};
-use hookmill_core::{DeliveryId, Event, PluginName, Request, TenantId, Webhook, WebhookError, WebhookName, matching};
-use hookmill_delivery::{AddressPolicy, BuildError, Outgoing, SecretHandles, SigningSecret, frappe, request};
+use hookmill_core::webhook::{Auth, Disabled, Grant, Ordering, is_reserved_header};
+use hookmill_core::{DeliveryId, Event, PluginName, TenantId, Webhook, WebhookError, WebhookName, matching};
+use hookmill_delivery::{Client, ClientConfig, Route, frappe};
 use hookmill_render::Renderer;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::EngineError;
+use crate::guests::Pace;
 use crate::scheduler::{Lane, Receiver};
 
 const KIND: &str = "webhook";
@@ -27,45 +28,36 @@ pub(crate) struct Hook {
     pub(crate) tenant: TenantId,
     pub(crate) name: WebhookName,
     pub(crate) renderer: Renderer,
-    pub(crate) secrets: Vec<SigningSecret>,
-    /// What a plugin may use by name; none without one, for then nobody means handles by what looks like them.
-    pub(crate) handles: Option<SecretHandles>,
+    pub(crate) route: Route,
     pub(crate) receiver: Receiver,
+    /// How long its plugin and templates take.
+    pub(crate) pace: Arc<Pace>,
     revision: Revision,
 }
 
 impl Hook {
     /// Checks what concerns more than the webhook's own JSON and prepares it.
-    fn prepare(tenant: TenantId, name: WebhookName, webhook: Webhook, revision: Revision) -> Result<Self, EngineError> {
-        let secrets = match webhook.profile.is_frappe() {
-            // Frappe signs with the text itself, whatever it is.
-            true => vec![],
-            false => webhook.secrets.iter().map(|text| SigningSecret::parse(text)).collect::<Result<_, _>>()?,
-        };
+    fn prepare(
+        tenant: TenantId,
+        name: WebhookName,
+        webhook: Webhook,
+        client: &Client,
+        revision: Revision,
+    ) -> Result<Self, EngineError> {
         check_headers(&webhook)?;
         let receiver = receiver_of(&tenant, &name, &webhook);
-        let handles = webhook.plugin.as_ref().map(|plugin| SecretHandles::new(plugin.secrets.clone()));
+        let route = Route::new(&webhook, client)?;
         let renderer = Renderer::compile(Arc::new(webhook))?;
-        Ok(Self { tenant, name, renderer, secrets, handles, receiver, revision })
-    }
-
-    /// Builds the request for one try at `now`, by the rules of the webhook's profile.
-    pub(crate) fn outgoing(
-        &self,
-        request: &Request,
-        id: &DeliveryId,
-        now: Timestamp,
-        handles: Option<&SecretHandles>,
-    ) -> Result<Outgoing, BuildError> {
-        let webhook = self.webhook();
-        if webhook.profile.is_frappe() {
-            return frappe::build(request, webhook.secrets.first().map(String::as_str), handles);
-        }
-        request::build(request, id, now, &self.secrets, handles)
+        Ok(Self { tenant, name, renderer, route, receiver, pace: Arc::default(), revision })
     }
 
     pub(crate) fn webhook(&self) -> &Webhook {
         self.renderer.webhook()
+    }
+
+    /// Tells whether all its requests go to the same URL.
+    pub(crate) fn has_one_url(&self) -> bool {
+        has_one_url(self.webhook())
     }
 
     pub(crate) fn lane(&self, doctype: &str, document: &str) -> Option<Lane> {
@@ -108,20 +100,28 @@ fn check_headers(webhook: &Webhook) -> Result<(), WebhookError> {
     Ok(())
 }
 
-/// Returns what requests under way are counted by: the origin of the URL or, where each document or the plugin has its
-/// own URL, the webhook.
+/// Returns whose line the webhook's deliveries stand in.
 fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Receiver {
-    match Url::parse(webhook.request_url.trim()) {
-        Ok(url) if !webhook.dynamic_url && !webhook.grants(Grant::Url) => url.origin().ascii_serialization().into(),
-        _ => format!("{tenant}/{name}").into(),
-    }
+    let rate = webhook.rate_limit;
+    let name = match Url::parse(webhook.request_url.trim()) {
+        Ok(url) if has_one_url(webhook) && rate.is_none() => format!("{tenant} {}", url.origin().ascii_serialization()),
+        _ => format!("{tenant}/{name}"),
+    };
+    Receiver { name: name.into(), rate }
+}
+
+/// Tells whether all requests of a webhook go to the same URL.
+fn has_one_url(webhook: &Webhook) -> bool {
+    !webhook.dynamic_url && !webhook.grants(Grant::Url)
 }
 
 /// Checks a webhook and its name as saving it would, as far as that needs no engine: which addresses may be reached is not
 /// looked at.
 pub fn check_webhook(name: &str, webhook: &Webhook) -> Result<(), EngineError> {
     let name = WebhookName::new(name)?;
-    Hook::prepare(TenantId::default_tenant(), name, webhook.clone(), Revision(0)).map(drop)
+    let client = Client::new(ClientConfig::default())
+        .map_err(|error| EngineError::Conflict { code: "client_failed", what: error.to_string() })?;
+    Hook::prepare(TenantId::default_tenant(), name, webhook.clone(), &client, Revision(0)).map(drop)
 }
 
 /// A webhook as it is stored, with its secrets masked.
@@ -133,11 +133,14 @@ pub struct StoredWebhook {
     /// All its fields.
     #[serde(flatten)]
     pub webhook: Webhook,
+    /// The public keys of its secrets, for its receiver; none if all are symmetric.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub public_keys: Vec<String>,
 }
 
 impl From<&Hook> for StoredWebhook {
     fn from(hook: &Hook) -> Self {
-        Self { name: hook.name.clone(), webhook: hook.webhook().masked() }
+        Self { name: hook.name.clone(), webhook: hook.webhook().masked(), public_keys: hook.route.public_keys() }
     }
 }
 
@@ -178,21 +181,21 @@ impl Snapshot {
 pub(crate) struct Webhooks {
     snapshot: ArcSwap<Snapshot>,
     store: Arc<dyn Store>,
-    policy: AddressPolicy,
+    client: Client,
     writing: Mutex<()>,
 }
 
 impl Webhooks {
-    pub(crate) async fn open(store: Arc<dyn Store>, policy: AddressPolicy) -> Result<Self, StoreError> {
+    pub(crate) async fn open(store: Arc<dyn Store>, client: Client) -> Result<Self, StoreError> {
         let hooks = store.config(KIND).await?.into_iter().filter_map(|entry| {
             let name = entry.key.name.clone();
             // What an older version took and this one does not is kept, but does not match until it is corrected.
-            from_entry(entry)
+            from_entry(entry, &client)
                 .inspect_err(|error| tracing::error!(webhook = name, %error, "a stored webhook can't be used"))
                 .ok()
         });
         let snapshot = ArcSwap::from_pointee(Snapshot::of(hooks.map(Arc::new)));
-        Ok(Self { snapshot, store, policy, writing: Mutex::new(()) })
+        Ok(Self { snapshot, store, client, writing: Mutex::new(()) })
     }
 
     /// Returns the webhooks that `event` concerns, each with the delivery that it owes.
@@ -227,46 +230,82 @@ impl Webhooks {
         tenant: &TenantId,
         name: &WebhookName,
         webhook: Webhook,
+        now: Timestamp,
     ) -> Result<(StoredWebhook, bool), EngineError> {
         if let Some(other) = webhook.name.as_ref().filter(|other| *other != name) {
             return Err(
                 WebhookError::invalid("name", format!("is {other:?}, but the webhook is saved as {name:?}")).into()
             );
         }
+        // Before anybody has to wait for it: a name may take its time to be resolved.
+        self.check_addresses(&webhook).await?;
         let _turn = self.writing.lock().await;
         let stored = self.find(tenant, name);
-        let webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
+        let mut webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
+        webhook.secrets.iter_mut().for_each(|secret| secret.settle(now));
+        // Only hookmill says why it disabled a webhook, and enabling it again is the answer to that.
+        let said = stored.as_ref().and_then(|hook| hook.webhook().disabled.clone());
+        webhook.disabled = said.filter(|_| !webhook.enabled);
+        self.check_room(tenant, name, &webhook.doctype)?;
         let expected = stored.as_ref().map_or(Revision(0), |hook| hook.revision);
-        let json = serde_json::to_string(&webhook).expect("a webhook is JSON");
-        let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, expected)?;
-        if !hook.webhook().dynamic_url
-            && let Ok(url) = Url::parse(hook.webhook().request_url.trim())
-        {
-            self.policy.check_url(&url)?;
-        }
-        self.check_room(&hook)?;
-        hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
-        let answer = StoredWebhook::from(&hook);
-        let hook = Arc::new(hook);
-        let others = self.snapshot.load().without(tenant, name);
-        self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook]))));
-        Ok((answer, stored.is_none()))
+        let hook = self.save(tenant, name, webhook, expected).await?;
+        Ok((StoredWebhook::from(&*hook), stored.is_none()))
     }
 
-    fn check_room(&self, hook: &Hook) -> Result<(), EngineError> {
-        let doctype = &hook.webhook().doctype;
-        let others = self.snapshot.load().without(&hook.tenant, &hook.name);
+    /// Refuses a webhook whose receiver is where requests may not go, as far as that can be told beforehand.
+    async fn check_addresses(&self, webhook: &Webhook) -> Result<(), EngineError> {
+        let receiver = Some(webhook.request_url.as_str()).filter(|_| !webhook.dynamic_url);
+        let tokens = match &webhook.auth {
+            Some(Auth::OAuth2(oauth2)) => Some(oauth2.token_url.as_str()),
+            _ => None,
+        };
+        for url in receiver.into_iter().chain(tokens).filter_map(|url| Url::parse(url.trim()).ok()) {
+            self.client.policy().look_up(&url).await?;
+        }
+        Ok(())
+    }
+
+    /// Disables a webhook for a reason; false if it is disabled already, or gone.
+    pub(crate) async fn disable(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        disabled: Disabled,
+    ) -> Result<bool, EngineError> {
+        let _turn = self.writing.lock().await;
+        let Some(stored) = self.find(tenant, name).filter(|hook| hook.webhook().enabled) else { return Ok(false) };
+        let webhook = Webhook { enabled: false, disabled: Some(disabled), ..stored.webhook().clone() };
+        self.save(tenant, name, webhook, stored.revision).await?;
+        Ok(true)
+    }
+
+    /// Writes a webhook and lets it match from now on.
+    async fn save(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: Webhook,
+        expected: Revision,
+    ) -> Result<Arc<Hook>, EngineError> {
+        let json = serde_json::to_string(&webhook).expect("a webhook is JSON");
+        let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, &self.client, expected)?;
+        hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
+        let hook = Arc::new(hook);
+        let others = self.snapshot.load().without(tenant, name);
+        self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook.clone()]))));
+        Ok(hook)
+    }
+
+    fn check_room(&self, tenant: &TenantId, name: &WebhookName, doctype: &str) -> Result<(), EngineError> {
+        let others = self.snapshot.load().without(tenant, name);
         let others =
-            others.iter().filter(|other| other.tenant == hook.tenant && other.webhook().doctype == *doctype).count();
+            others.iter().filter(|other| other.tenant == *tenant && other.webhook().doctype == doctype).count();
         if others < DELIVERIES_PER_EVENT_MAX {
             return Ok(());
         }
         Err(EngineError::Conflict {
             code: "too_many_webhooks",
-            what: format!(
-                "{} has {others} webhooks already, the most that one DocType may have",
-                hook.webhook().doctype
-            ),
+            what: format!("{doctype} has {others} webhooks already, the most that one DocType may have"),
         })
     }
 
@@ -301,8 +340,8 @@ fn config_key(tenant: &TenantId, name: &WebhookName) -> ConfigKey {
     ConfigKey { tenant: tenant.clone(), kind: KIND, name: name.to_string() }
 }
 
-fn from_entry(entry: ConfigEntry) -> Result<Hook, EngineError> {
+fn from_entry(entry: ConfigEntry, client: &Client) -> Result<Hook, EngineError> {
     let name = WebhookName::new(&entry.key.name)?;
     let webhook = Webhook::parse(entry.value.as_bytes())?;
-    Hook::prepare(entry.key.tenant, name, webhook, entry.revision)
+    Hook::prepare(entry.key.tenant, name, webhook, client, entry.revision)
 }

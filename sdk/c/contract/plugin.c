@@ -145,6 +145,73 @@ void __wasm_export_exports_hookmill_plugin_transform_transform_post_return(uint8
   }
 }
 
+// Exported Functions from `hookmill:plugin/response@1.0.0`
+
+__attribute__((__weak__, __export_name__("cabi_post_hookmill:plugin/response@1.0.0#judge")))
+void __wasm_export_exports_hookmill_plugin_response_judge_post_return(uint8_t * arg0) {
+  switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      break;
+    }
+    case 2: {
+      if ((*((size_t*) (arg0 + (2*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (arg0 + sizeof(void*))));
+      }
+      break;
+    }
+  }
+}
+
+// Exported Functions from `hookmill:plugin/describe@1.0.0`
+
+__attribute__((__weak__, __export_name__("cabi_post_hookmill:plugin/describe@1.0.0#describe")))
+void __wasm_export_exports_hookmill_plugin_describe_describe_post_return(uint8_t * arg0) {
+  if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
+    free(*((uint8_t **) (arg0 + 0)));
+  }
+}
+
+__attribute__((__weak__, __export_name__("cabi_post_hookmill:plugin/describe@1.0.0#validate-settings")))
+void __wasm_export_exports_hookmill_plugin_describe_validate_settings_post_return(uint8_t * arg0) {
+  switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      size_t len = *((size_t*) (arg0 + (2*sizeof(void*))));
+      if (len > 0) {
+        uint8_t *ptr = *((uint8_t **) (arg0 + sizeof(void*)));
+        for (size_t i = 0; i < len; i++) {
+          uint8_t *base = ptr + i * (7*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+          if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + (2*sizeof(void*)))));
+          }
+          switch ((int32_t) (int32_t) *((uint8_t*) (base + (4*sizeof(void*))))) {
+            case 0: {
+              break;
+            }
+            case 1: {
+              if ((*((size_t*) (base + (6*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + (5*sizeof(void*)))));
+              }
+              break;
+            }
+          }
+        }
+        free(ptr);
+      }
+      break;
+    }
+  }
+}
+
 // Canonical ABI intrinsics
 
 __attribute__((__weak__, __export_name__("cabi_realloc")))
@@ -304,6 +371,36 @@ void exports_hookmill_plugin_transform_result_decision_failure_free(exports_hook
     exports_hookmill_plugin_transform_decision_free(&ptr->val.ok);
   } else {
     exports_hookmill_plugin_transform_failure_free(&ptr->val.err);
+  }
+}
+
+void exports_hookmill_plugin_response_event_free(exports_hookmill_plugin_response_event_t *ptr) {
+  hookmill_plugin_types_event_free(ptr);
+}
+
+void exports_hookmill_plugin_response_verdict_free(exports_hookmill_plugin_response_verdict_t *ptr) {
+  hookmill_plugin_types_verdict_free(ptr);
+}
+
+void exports_hookmill_plugin_describe_problem_free(exports_hookmill_plugin_describe_problem_t *ptr) {
+  hookmill_plugin_types_problem_free(ptr);
+}
+
+void exports_hookmill_plugin_describe_list_problem_free(exports_hookmill_plugin_describe_list_problem_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    exports_hookmill_plugin_describe_problem_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      exports_hookmill_plugin_describe_problem_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void exports_hookmill_plugin_describe_result_void_list_problem_free(exports_hookmill_plugin_describe_result_void_list_problem_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    exports_hookmill_plugin_describe_list_problem_free(&ptr->val.err);
   }
 }
 
@@ -505,6 +602,96 @@ uint8_t * __wasm_export_exports_hookmill_plugin_transform_transform(uint8_t * ar
         break;
       }
     }
+  }
+  return ptr;
+}
+
+__attribute__((__export_name__("hookmill:plugin/response@1.0.0#judge")))
+uint8_t * __wasm_export_exports_hookmill_plugin_response_judge(uint8_t * arg) {
+  plugin_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (arg + (14*sizeof(void*))))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (15*sizeof(void*))))), (*((size_t*) (arg + (16*sizeof(void*))))) };
+      break;
+    }
+  }
+  exports_hookmill_plugin_response_event_t arg0 = (hookmill_plugin_types_event_t) {
+    (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + 0))), (*((size_t*) (arg + sizeof(void*)))) },
+    (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (2*sizeof(void*))))), (*((size_t*) (arg + (3*sizeof(void*))))) },
+    (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (4*sizeof(void*))))), (*((size_t*) (arg + (5*sizeof(void*))))) },
+    (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (6*sizeof(void*))))), (*((size_t*) (arg + (7*sizeof(void*))))) },
+    (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8*sizeof(void*))))), (*((size_t*) (arg + (9*sizeof(void*))))) },
+    (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (10*sizeof(void*))))), (*((size_t*) (arg + (11*sizeof(void*))))) },
+    (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (12*sizeof(void*))))), (*((size_t*) (arg + (13*sizeof(void*))))) },
+    (plugin_option_string_t) option,
+    (plugin_list_tuple2_string_string_t) (plugin_list_tuple2_string_string_t) { (plugin_tuple2_string_string_t*)(*((uint8_t **) (arg + (17*sizeof(void*))))), (*((size_t*) (arg + (18*sizeof(void*))))) },
+  };
+  plugin_list_tuple2_string_string_t arg1 = (plugin_list_tuple2_string_string_t) { (plugin_tuple2_string_string_t*)(*((uint8_t **) (arg + (20*sizeof(void*))))), (*((size_t*) (arg + (21*sizeof(void*))))) };
+  plugin_list_u8_t arg2 = (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (22*sizeof(void*))))), (*((size_t*) (arg + (23*sizeof(void*))))) };
+  plugin_string_t arg3 = (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (24*sizeof(void*))))), (*((size_t*) (arg + (25*sizeof(void*))))) };
+  exports_hookmill_plugin_response_verdict_t ret;
+  exports_hookmill_plugin_response_judge(&arg0, (uint16_t) ((int32_t) *((uint16_t*) (arg + (19*sizeof(void*))))), &arg1, &arg2, &arg3, &ret);
+  free(arg);
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  switch ((int32_t) (ret).tag) {
+    case 0: {
+      *((int8_t*)(ptr + 0)) = 0;
+      break;
+    }
+    case 1: {
+      const plugin_option_u32_t *payload4 = &(ret).val.retry;
+      *((int8_t*)(ptr + 0)) = 1;
+      if ((*payload4).is_some) {
+        const uint32_t *payload6 = &(*payload4).val;
+        *((int8_t*)(ptr + sizeof(void*))) = 1;
+        *((int32_t*)(ptr + (4+1*sizeof(void*)))) = (int32_t) (*payload6);
+      } else {
+        *((int8_t*)(ptr + sizeof(void*))) = 0;
+      }
+      break;
+    }
+    case 2: {
+      const plugin_string_t *payload7 = &(ret).val.dead;
+      *((int8_t*)(ptr + 0)) = 2;
+      *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload7).len;
+      *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload7).ptr;
+      break;
+    }
+  }
+  return ptr;
+}
+
+__attribute__((__export_name__("hookmill:plugin/describe@1.0.0#describe")))
+uint8_t * __wasm_export_exports_hookmill_plugin_describe_describe(void) {
+  plugin_string_t ret;
+  exports_hookmill_plugin_describe_describe(&ret);
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  *((size_t*)(ptr + sizeof(void*))) = (ret).len;
+  *((uint8_t **)(ptr + 0)) = (uint8_t *) (ret).ptr;
+  return ptr;
+}
+
+__attribute__((__export_name__("hookmill:plugin/describe@1.0.0#validate-settings")))
+uint8_t * __wasm_export_exports_hookmill_plugin_describe_validate_settings(uint8_t * arg, size_t arg0) {
+  plugin_string_t arg1 = (plugin_string_t) { (uint8_t*)(arg), (arg0) };
+  exports_hookmill_plugin_describe_result_void_list_problem_t ret;
+  exports_hookmill_plugin_describe_list_problem_t err;
+  ret.is_err = !exports_hookmill_plugin_describe_validate_settings(&arg1, &err);
+  if (ret.is_err) {
+    ret.val.err = err;
+  }
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  if ((ret).is_err) {
+    const exports_hookmill_plugin_describe_list_problem_t *payload2 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload2).len;
+    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload2).ptr;
+  } else {
+    *((int8_t*)(ptr + 0)) = 0;
   }
   return ptr;
 }

@@ -168,12 +168,37 @@ typedef struct {
   } val;
 } exports_hookmill_plugin_transform_result_decision_failure_t;
 
+typedef hookmill_plugin_types_event_t exports_hookmill_plugin_response_event_t;
+
+typedef hookmill_plugin_types_verdict_t exports_hookmill_plugin_response_verdict_t;
+
+typedef hookmill_plugin_types_problem_t exports_hookmill_plugin_describe_problem_t;
+
+typedef struct {
+  exports_hookmill_plugin_describe_problem_t *ptr;
+  size_t len;
+} exports_hookmill_plugin_describe_list_problem_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    exports_hookmill_plugin_describe_list_problem_t err;
+  } val;
+} exports_hookmill_plugin_describe_result_void_list_problem_t;
+
 // Imported Functions from `hookmill:plugin/log@1.0.0`
 // Writes a line to the attempt's log.
 extern void hookmill_plugin_log_log(hookmill_plugin_log_level_t level, plugin_string_t *message);
 
 // Exported Functions from `hookmill:plugin/transform@1.0.0`
 bool exports_hookmill_plugin_transform_transform(exports_hookmill_plugin_transform_event_t *event, exports_hookmill_plugin_transform_request_t *draft, plugin_string_t *settings, exports_hookmill_plugin_transform_decision_t *ret, exports_hookmill_plugin_transform_failure_t *err);
+
+// Exported Functions from `hookmill:plugin/response@1.0.0`
+void exports_hookmill_plugin_response_judge(exports_hookmill_plugin_response_event_t *event, uint16_t status, plugin_list_tuple2_string_string_t *headers, plugin_list_u8_t *body, plugin_string_t *settings, exports_hookmill_plugin_response_verdict_t *ret);
+
+// Exported Functions from `hookmill:plugin/describe@1.0.0`
+void exports_hookmill_plugin_describe_describe(plugin_string_t *ret);
+bool exports_hookmill_plugin_describe_validate_settings(plugin_string_t *settings, exports_hookmill_plugin_describe_list_problem_t *err);
 
 // Helper Functions
 
@@ -210,6 +235,16 @@ void exports_hookmill_plugin_transform_decision_free(exports_hookmill_plugin_tra
 void exports_hookmill_plugin_transform_failure_free(exports_hookmill_plugin_transform_failure_t *ptr);
 
 void exports_hookmill_plugin_transform_result_decision_failure_free(exports_hookmill_plugin_transform_result_decision_failure_t *ptr);
+
+void exports_hookmill_plugin_response_event_free(exports_hookmill_plugin_response_event_t *ptr);
+
+void exports_hookmill_plugin_response_verdict_free(exports_hookmill_plugin_response_verdict_t *ptr);
+
+void exports_hookmill_plugin_describe_problem_free(exports_hookmill_plugin_describe_problem_t *ptr);
+
+void exports_hookmill_plugin_describe_list_problem_free(exports_hookmill_plugin_describe_list_problem_t *ptr);
+
+void exports_hookmill_plugin_describe_result_void_list_problem_free(exports_hookmill_plugin_describe_result_void_list_problem_t *ptr);
 
 // Sets the string `ret` to reference the input string `s` without copying it
 void plugin_string_set(plugin_string_t *ret, const char*s);

@@ -14,8 +14,10 @@ export function optional(shape) {
 }
 
 export function check(doc, shape) {
-  const wrong = mismatch(doc, shape, "");
-  if (wrong) throw new BadDocument("document_mismatch", `the document doesn't fit this plugin: ${wrong.message}`, wrong.path);
+  const wrong = mismatch(doc, shape);
+  if (wrong) {
+    throw new BadDocument("document_mismatch", `the document doesn't fit this plugin: ${wrong.message}`, wrong.path || undefined);
+  }
   return doc;
 }
 
@@ -24,36 +26,45 @@ export function checkSettings(text, shape) {
   if (!shape) return settings;
   const unknown = Object.keys(settings).find((key) => !Object.hasOwn(shape, key));
   const wrong = unknown === undefined
-    ? mismatch(settings, shape, "")
+    ? mismatch(settings, shape)
     : { message: `unknown field \`${unknown}\``, path: `/${escape(unknown)}` };
   if (wrong) {
-    throw new BadSettings("settings_mismatch", `the webhook's settings don't fit this plugin: ${wrong.message}`, wrong.path);
+    throw new BadSettings("settings_mismatch", `the webhook's settings don't fit this plugin: ${wrong.message}`, wrong.path || undefined);
   }
   return settings;
 }
 
-function mismatch(value, shape, path) {
-  if (shape instanceof Optional) return value === undefined || value === null ? undefined : mismatch(value, shape.shape, path);
-  if (typeof shape === "string") return fits(value, shape) ? undefined : differs(WORDS[shape], value, path);
+// Returns what is wrong with the first place that differs; its path is made on the way back, for most values fit.
+function mismatch(value, shape) {
+  if (shape instanceof Optional) return value === undefined || value === null ? undefined : mismatch(value, shape.shape);
+  if (typeof shape === "string") return fits(value, shape) ? undefined : differs(WORDS[shape], value);
   if (Array.isArray(shape)) {
-    if (!Array.isArray(value)) return differs("an array", value, path);
+    if (!Array.isArray(value)) return differs("an array", value);
     for (let index = 0; index < value.length; index++) {
-      const wrong = mismatch(value[index], shape[0], `${path}/${index}`);
-      if (wrong) return wrong;
+      const wrong = mismatch(value[index], shape[0]);
+      if (wrong) return below(index, wrong);
     }
     return undefined;
   }
-  if (kind(value) !== "an object") return differs("an object", value, path);
+  if (kind(value) !== "an object") return differs("an object", value);
   for (const field in shape) {
-    const wanted = shape[field];
+    let wanted = shape[field];
     const found = value[field];
-    // Most fields are simple and fit; only the others are worth a path.
-    if (typeof wanted === "string" && fits(found, wanted)) continue;
-    if (found === undefined && !(wanted instanceof Optional)) return { message: `missing field \`${field}\``, path: path || undefined };
-    const wrong = mismatch(found, wanted, `${path}/${escape(field)}`);
-    if (wrong) return wrong;
+    if (wanted instanceof Optional) {
+      if (found === undefined || found === null) continue;
+      wanted = wanted.shape;
+    }
+    // Most fields are simple and fit; only the others are worth a call.
+    if (wanted === "exact" ? found?.constructor === ExactNumber : typeof found === wanted && wanted !== "object") continue;
+    if (found === undefined) return { message: `missing field \`${field}\``, path: "" };
+    const wrong = mismatch(found, wanted);
+    if (wrong) return below(escape(field), wrong);
   }
   return undefined;
+}
+
+function below(step, { message, path }) {
+  return { message, path: `/${step}${path}` };
 }
 
 const WORDS = { string: "a string", number: "a number", exact: "a number", boolean: "a boolean", any: "a value" };
@@ -73,8 +84,8 @@ function fits(value, word) {
   }
 }
 
-function differs(expected, value, path) {
-  return { message: `expected ${expected}, found ${kind(value)}`, path: path || undefined };
+function differs(expected, value) {
+  return { message: `expected ${expected}, found ${kind(value)}`, path: "" };
 }
 
 function kind(value) {

@@ -1,5 +1,7 @@
 // Why a plugin can't do its work, and how that reaches the delivery's log.
 
+import { log } from "./log.js";
+
 export class PluginError extends Error {
   constructor(code, message, path) {
     super(message);
@@ -21,6 +23,18 @@ export function toFailure(error) {
   }
   const stack = describe(error);
   return { failure: { tag: "other", val: { code: "uncaught_error", message: stack, path: null } }, stack };
+}
+
+// Runs what has no way to tell a failure to the host: its words go to the log, and the trap that follows ends the call.
+export function reporting(run) {
+  try {
+    return run();
+  } catch (error) {
+    const { failure, stack } = toFailure(error);
+    const { code, message, path } = failure.val;
+    log.error(stack ?? `${code}: ${message}${path === null ? "" : ` (at ${path})`}`);
+    throw error;
+  }
 }
 
 function tagOf(error) {

@@ -4,29 +4,41 @@ import { PluginError } from "./errors.js";
 
 export class ExactNumber {
   constructor(text) {
-    this.text = text;
+    this.source = text;
+  }
+
+  get text() {
+    return this.source;
   }
 
   valueOf() {
-    return Number(this.text);
+    return Number(this.source);
   }
 
   toString() {
-    return this.text;
+    return this.source;
   }
 
   toJSON() {
-    return hasSource ? JSON.rawJSON(this.text) : Number(this.text);
+    return hasSource ? rawJSON(this.source) : Number(this.source);
   }
 }
 
 // Components run on an engine that tells a number's source text; Node.js does from version 21 on.
-const hasSource = typeof JSON.rawJSON === "function";
+const { rawJSON } = JSON;
+const hasSource = typeof rawJSON === "function";
 
 export function parse(text) {
-  if (!hasSource) return parseMarked(text);
-  return JSON.parse(text, (_, value, context) => (typeof value === "number" ? new ExactNumber(context.source) : value));
+  return hasSource ? JSON.parse(text, exact) : parseMarked(text);
 }
+
+// The engine makes a context for each value anyway, with the source in it: to make that the number costs half of a new one.
+function exact(_, value, context) {
+  return typeof value === "number" ? setPrototypeOf(context, prototype) : value;
+}
+
+const { setPrototypeOf } = Object;
+const { prototype } = ExactNumber;
 
 export function stringify(value) {
   let text;
@@ -61,7 +73,7 @@ function stringifyMarked(value) {
     const marked = JSON.stringify(value, function (key, plain) {
       if (!(this[key] instanceof ExactNumber)) return plain;
       numbers += 1;
-      return mark + this[key].text;
+      return mark + this[key].source;
     });
     if (numbers === 0) return marked;
     let found = 0;

@@ -12,6 +12,85 @@ export interface Plugin {
   transform(event: unknown, draft: unknown, settings: string): unknown;
 }
 
+/** Exports a function as the judge of receivers' answers: `export const response = judge(…)`, in the same module. */
+export function judge<S extends Shape>(
+  verdict: (event: Event, response: Response, settings: Shaped<S>) => Verdict,
+  options: { settings: S },
+): Judge;
+export function judge(
+  verdict: (event: Event, response: Response, settings: Record<string, unknown>) => Verdict,
+): Judge;
+
+/** What the component exports as `response`. */
+export interface Judge {
+  judge(event: unknown, status: number, headers: unknown, body: Uint8Array, settings: string): unknown;
+}
+
+/** What a receiver answered. */
+export class Response {
+  private constructor();
+  /** The HTTP status. */
+  readonly status: number;
+  /** Names, in lower case, and values. */
+  readonly headers: readonly [name: string, value: string][];
+  /** The body, up to the 64 KiB that the host reads. */
+  readonly body: Uint8Array;
+  /** Returns the value of a header, whatever the case of its name. */
+  header(name: string): string | undefined;
+  /** The body as text, if it is UTF-8. */
+  readonly text: string | undefined;
+}
+
+/** What an answer means. */
+export interface Verdict {
+  readonly tag: "delivered" | "retry" | "dead";
+}
+
+/** Judges that the receiver has it. */
+export function delivered(): Verdict;
+
+/** Judges that it is to be tried again: after so many seconds if given, else as the webhook's schedule has it. */
+export function retry(seconds?: number): Verdict;
+
+/** Judges that it is to be given up, and says why. */
+export function dead(reason: string): Verdict;
+
+/** Judges as the host does without a plugin's word: 2xx is delivered, 410 ends it, all else is tried again. */
+export function byStatus(response: { readonly status: number }): Verdict;
+
+/**
+ * Exports what the plugin says of itself: `export const describe = description(…)`, in the same module.
+ *
+ * When a webhook is saved, its settings are held against the JSON Schema, then against the shape, and then `validate`
+ * may return what else is wrong with them, each a {@link BadSettings} with the place.
+ */
+export function description<S extends Shape>(
+  words: Words,
+  options: { settings: S; validate?: (settings: Shaped<S>) => PluginError[] | undefined },
+): Description;
+export function description(
+  words: Words,
+  options?: { validate?: (settings: Record<string, unknown>) => PluginError[] | undefined },
+): Description;
+
+/** A plugin in its author's words. */
+export interface Words {
+  /** Its name, for people. */
+  name: string;
+  /** The author's version, for people. */
+  version: string;
+  /** What it does. */
+  description: string;
+  /** A JSON Schema that the host holds every webhook's settings against. */
+  settings?: object;
+}
+
+/** What the component exports as `describe`. */
+export interface Description {
+  describe(): string;
+  validateSettings(settings: string): void;
+}
+
 /** Something that happened to a document. Documents are parsed when they are first asked for. */
 export class Event {
   private constructor();

@@ -1,20 +1,15 @@
 // What the author of a plugin imports. See index.d.ts for the documentation of each name.
 
-import { write } from "#host";
 import { check, checkSettings } from "./check.js";
 import { BadDocument, BadSettings, PluginError, toFailure } from "./errors.js";
 import { Event } from "./event.js";
 import { ExactNumber, stringify } from "./exact.js";
+import { log } from "./log.js";
 
-export { BadDocument, BadSettings, check, Event, ExactNumber, PluginError, stringify };
+export { BadDocument, BadSettings, check, Event, ExactNumber, log, PluginError, stringify };
 export { optional } from "./check.js";
-
-export const log = {
-  debug: (message) => write("debug", String(message)),
-  info: (message) => write("info", String(message)),
-  warn: (message) => write("warn", String(message)),
-  error: (message) => write("error", String(message)),
-};
+export { description } from "./description.js";
+export { byStatus, dead, delivered, judge, Response, retry } from "./judge.js";
 
 class Skip {
   constructor(reason) {
@@ -54,19 +49,14 @@ function toDecision(answer) {
   return { tag: "send", val: { method, url, headers, body: toBody(answer) } };
 }
 
-function toBody(request) {
-  const given = ["json", "text", "bytes"].filter((kind) => request[kind] !== undefined);
-  if (given.length > 1) {
-    throw new PluginError("two_bodies", `the request has more than one body: ${given.join(", ")}`);
+function toBody({ json, text, bytes, body }) {
+  const given = (json !== undefined) + (text !== undefined) + (bytes !== undefined);
+  if (given > 1) {
+    const names = Object.entries({ json, text, bytes }).filter(([, value]) => value !== undefined).map(([name]) => name);
+    throw new PluginError("two_bodies", `the request has more than one body: ${names.join(", ")}`);
   }
-  switch (given[0]) {
-    case "json":
-      return { tag: "json", val: stringify(request.json) };
-    case "text":
-      return { tag: "text", val: String(request.text) };
-    case "bytes":
-      return { tag: "bytes", val: request.bytes };
-    default:
-      return request.body ?? { tag: "empty" };
-  }
+  if (json !== undefined) return { tag: "json", val: stringify(json) };
+  if (text !== undefined) return { tag: "text", val: String(text) };
+  if (bytes !== undefined) return { tag: "bytes", val: bytes };
+  return body ?? { tag: "empty" };
 }

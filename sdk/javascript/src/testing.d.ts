@@ -1,4 +1,4 @@
-import type { Plugin, Request } from "hookmill-sdk";
+import type { Description, Judge, Plugin, Request, Words } from "hookmill-sdk";
 
 /** What came of a call: a request, a skip or a failure. */
 export interface Outcome {
@@ -21,3 +21,28 @@ export function call(
   envelope: string | object,
   given?: { settings?: unknown; draft?: Partial<Request> },
 ): Outcome;
+
+/** What came of asking a judge. Where it threw, the host judges by the status. */
+export interface Judged {
+  verdict?: { tag: "delivered" } | { tag: "retry"; val: number | null } | { tag: "dead"; val: string };
+  error?: unknown;
+  /** The lines that it logged, each with its level in front. */
+  log: string[];
+}
+
+/** Asks a judge what an answer means, for an event in the same form. */
+export function callJudge(
+  judge: Judge,
+  envelope: string | object,
+  answer: { status: number; headers?: [name: string, value: string][]; body?: string | Uint8Array },
+  given?: { settings?: unknown },
+): Judged;
+
+/** Returns what a plugin says of itself. */
+export function callDescribe(description: Description): Words;
+
+/** Returns everything that a plugin finds wrong with settings. */
+export function callValidateSettings(
+  description: Description,
+  settings: unknown,
+): { problems: { code: string; message: string; path: string | null }[]; log: string[] };

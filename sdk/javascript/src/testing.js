@@ -23,6 +23,37 @@ export function call(plugin, envelope, { settings = {}, draft = {} } = {}) {
   }
 }
 
+export function callJudge(judge, envelope, { status, headers = [], body = "" }, { settings = {} } = {}) {
+  const event = toEvent(typeof envelope === "string" ? envelope : JSON.stringify(envelope));
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  const { result, log } = collect(() => {
+    try {
+      const { tag, val } = judge.judge(event, status, headers, bytes, JSON.stringify(settings));
+      return { verdict: val === undefined ? { tag } : { tag, val } };
+    } catch (error) {
+      return { error };
+    }
+  });
+  return { ...result, log };
+}
+
+export function callDescribe(description) {
+  return JSON.parse(description.describe());
+}
+
+export function callValidateSettings(description, settings) {
+  const { result, log } = collect(() => {
+    try {
+      description.validateSettings(JSON.stringify(settings));
+      return [];
+    } catch (problems) {
+      if (!Array.isArray(problems)) throw problems;
+      return problems;
+    }
+  });
+  return { problems: result, log };
+}
+
 // Makes the contract's event of the JSON that `POST /v1/events` takes; the document keeps its text.
 function toEvent(text) {
   const envelope = JSON.parse(text);

@@ -13,8 +13,10 @@ from wit_world.imports import log as host
 from wit_world.imports import types as wit
 
 from . import log
+from .describe import run_describe, run_validate
 from .errors import PluginError
 from .event import Event
+from .judge import Answer, Dead, Retry, run_judge
 from .plugin import run
 from .request import Body, Request, Skip
 
@@ -28,23 +30,81 @@ sys.stdout = log.Printed("info")
 sys.stderr = log.Printed("error")
 
 
-def exported(function: Any) -> type:
-    """Returns the class that the component exports."""
+def exported(part: str, function: Any) -> tuple[str, type]:
+    """Returns the class that the component exports for a part of the contract, and the name that its module gives it."""
     _keep_sources(os.path.dirname(function.__code__.co_filename))
+    match part:
+        case "transform":
+            return "Transform", _transform(function)
+        case "response":
+            return "Response", _response(function, _base("Response"))
+        case _:
+            describe = function.__globals__.get("Describe") or _describe(_base("Describe"))
+            describe.author[part] = function
+            return "Describe", describe
 
+
+def _base(name: str) -> type:
+    """Returns the contract's class of an optional part; without it, what the author wrote would never be asked."""
+    base = getattr(exports, name, None)
+    if base is None:
+        message = f"the component is built without the interface {name.lower()}"
+        # The toolchain does not show the error's own words.
+        print(f"{message}; build it in the world that `python -m hookmill_sdk.world plugin` tells", file=sys.__stderr__)
+        raise RuntimeError(message)
+    return base
+
+
+def _transform(function: Any) -> type:
     class Transform(exports.Transform):
         def transform(self, event: wit.Event, draft: wit.Request, settings: str) -> wit.Decision:
             _seal()
             try:
                 answer = run(function, _event(event), _draft(draft), settings)
             except PluginError as error:
-                raise Err(_FAILURES[error.kind](wit.Problem(error.code, error.message, error.path))) from None
+                raise Err(_FAILURES[error.kind](_problem(error))) from None
             if isinstance(answer, Skip):
                 return wit.Decision_Skip(answer.reason)
             body = _BODIES[answer.body.kind](answer.body.value) if answer.body.kind != "empty" else wit.Body_Empty()
             return wit.Decision_Send(wit.Request(answer.method, answer.url, answer.headers, body))
 
     return Transform
+
+
+def _response(function: Any, base: Any) -> type:
+    class Response(base):
+        def judge(
+            self, event: wit.Event, status: int, headers: list[tuple[str, str]], body: bytes, settings: str
+        ) -> wit.Verdict:
+            _seal()
+            verdict = run_judge(function, _event(event), Answer(status, headers, body), settings)
+            if isinstance(verdict, Dead):
+                return wit.Verdict_Dead(verdict.reason)
+            return wit.Verdict_Retry(verdict.seconds) if isinstance(verdict, Retry) else wit.Verdict_Delivered()
+
+    return Response
+
+
+def _describe(base: Any) -> type:
+    class Describe(base):
+        # Either of the author's functions may be left out.
+        author: dict[str, Any] = {}
+
+        def describe(self) -> str:
+            _seal()
+            return run_describe(self.author.get("describe"))
+
+        def validate_settings(self, settings: str) -> None:
+            _seal()
+            problems = run_validate(self.author.get("validate_settings"), settings)
+            if problems:
+                raise Err([_problem(problem) for problem in problems])
+
+    return Describe
+
+
+def _problem(error: PluginError) -> wit.Problem:
+    return wit.Problem(error.code, error.message, error.path)
 
 
 def _keep_sources(folder: str) -> None:

@@ -1,14 +1,13 @@
 """The decorator that makes a function the plugin, and one call of it."""
 
-import sys
-import traceback
 from typing import Any, Callable, TypeVar, overload
 
-from . import log
 from .check import read_settings
 from .errors import PluginError
 from .event import Event
+from .parts import export
 from .request import Request, Skip
+from .trace import uncaught
 
 Transform = Callable[[Event, Request, Any], Request | Skip]
 F = TypeVar("F", bound=Transform)
@@ -27,10 +26,7 @@ def plugin(function: Any = None, *, settings: dict[str, Any] | None = None) -> A
     if function is None:
         return lambda decorated: plugin(decorated, settings=settings)
     function.settings_shape = settings
-    if sys.platform == "wasi":
-        from .component import exported
-
-        function.__globals__["Transform"] = exported(function)
+    export("transform", function)
     return function
 
 
@@ -45,22 +41,4 @@ def run(function: Any, event: Event, draft: Request, settings: str) -> Request |
     except PluginError:
         raise
     except BaseException as error:
-        # The first frame is this one, which tells nobody anything.
-        frames = error.__traceback__.tb_next if error.__traceback__ else None
-        stack = _stack(error, frames)
-        log.error(stack)
-        words = "".join(traceback.format_exception_only(error)).strip()
-        raise PluginError("uncaught_error", f"{words}\n{stack}") from None
-
-
-def _stack(error: BaseException, frames: Any) -> str:
-    """Writes a traceback without marks under the lines: for those, Python parses the line and opens files."""
-    whole = traceback.TracebackException(type(error), error, frames)
-    reports: list[Any] = [whole]
-    while reports:
-        report = reports.pop()
-        plain = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in report.stack]
-        report.stack = traceback.StackSummary.from_list(plain)
-        others = (report.__cause__, report.__context__, *(getattr(report, "exceptions", None) or ()))
-        reports.extend(other for other in others if other is not None)
-    return "".join(whole.format()).strip()
+        raise uncaught(error) from None

@@ -1,13 +1,16 @@
 """Runs a plugin in an ordinary Python process, as the host would, for its own tests."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Iterator
 
 from . import log
+from .describe import run_validate
 from .errors import PluginError
 from .event import Event
 from .exact import dumps, loads
+from .judge import Answer, Verdict, run_judge
 from .plugin import run
 from .request import Request, Skip
 
@@ -26,18 +29,51 @@ def call(function: Any, envelope: str, settings: Any = None, draft: Request | No
     """Calls a plugin as the host does, with the text of an event as `POST /v1/events` takes it."""
     draft = draft or Request("POST", "https://receiver.example/in")
     outcome = Outcome()
-    outer, log.write = log.write, lambda level, message: outcome.log.append(f"{level}: {message}")
+    with _logging_to(outcome.log):
+        try:
+            answer = run(function, _event(loads(envelope)), draft, json.dumps(settings or {}))
+            if isinstance(answer, Skip):
+                outcome.skipped = answer.reason
+            else:
+                outcome.request = answer
+        except PluginError as error:
+            outcome.failure = error
+    return outcome
+
+
+@dataclass
+class Judged:
+    """What came of asking a judge; where it failed, the host judges by the status."""
+
+    verdict: Verdict | None = None
+    failure: PluginError | None = None
+    log: list[str] = field(default_factory=list)
+
+
+def call_judge(function: Any, envelope: str, answer: Answer, settings: Any = None) -> Judged:
+    """Asks a judge what an answer to an event means."""
+    judged = Judged()
+    with _logging_to(judged.log):
+        try:
+            judged.verdict = run_judge(function, _event(loads(envelope)), answer, json.dumps(settings or {}))
+        except PluginError as error:
+            judged.failure = error
+    return judged
+
+
+def call_validate_settings(function: Any, settings: Any) -> list[PluginError]:
+    """Returns everything that a plugin finds wrong with settings."""
+    with _logging_to([]):
+        return run_validate(function, json.dumps(settings))
+
+
+@contextmanager
+def _logging_to(lines: list[str]) -> Iterator[None]:
+    outer, log.write = log.write, lambda level, message: lines.append(f"{level}: {message}")
     try:
-        answer = run(function, _event(loads(envelope)), draft, json.dumps(settings or {}))
-        if isinstance(answer, Skip):
-            outcome.skipped = answer.reason
-        else:
-            outcome.request = answer
-    except PluginError as error:
-        outcome.failure = error
+        yield
     finally:
         log.write = outer
-    return outcome
 
 
 def _event(envelope: dict[str, Any]) -> Event:

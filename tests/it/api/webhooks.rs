@@ -39,7 +39,7 @@ async fn what_is_wrong_with_a_webhook_is_named() {
         (json!({"json_template": "{{ doc.name"}), "webhook_invalid", "json_template"),
         (json!({"headers": [{"key": "X A", "value": "1"}]}), "webhook_invalid", "X A"),
         (json!({"request_url": "http://10.0.0.1/"}), "address_refused", "10.0.0.1"),
-        (json!({"rate_limit": {"per_second": 1}}), "webhook_not_offered", "rate_limit"),
+        (json!({"rate_limit": "1 per second"}), "webhook_malformed", "rate_limit"),
         (json!({"name": "other"}), "webhook_invalid", "other"),
     ] {
         let problem = served.put("/v1/webhooks/notes", to(&served, &fields)).await.problem(422, code);

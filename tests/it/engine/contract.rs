@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::stand::{Stand, event, last_error, note, plugin_name, tenant, webhook_json, webhook_name};
 
 /// A webhook whose plugin takes settings, judges answers and uses a secret.
-fn chat(settings: Value) -> Value {
+pub(super) fn chat(settings: Value) -> Value {
     let mut settings = settings;
     settings["channel"] = json!("#sales");
     json!({"plugin": {"name": "chat", "settings": settings, "secrets": {"chat-token": "t0p-s3cret"}}})
@@ -23,7 +23,7 @@ async fn chat_stand(settings: Value) -> Stand {
     stand
 }
 
-async fn save(stand: &Stand, fields: &Value) -> Result<(), EngineError> {
+pub(super) async fn save(stand: &Stand, fields: &Value) -> Result<(), EngineError> {
     let json = webhook_json(&stand.receiver.url("/in"), fields);
     let webhook = Webhook::parse(json.to_string().as_bytes()).expect("a webhook");
     stand.engine.put_webhook(&tenant(), &webhook_name("chat"), webhook).await.map(drop)

@@ -149,16 +149,17 @@ async fn addresses_that_are_not_public_are_refused_unless_allowed() {
         let json = webhook_json(url, &json!({"dynamic_url": dynamic}));
         Webhook::parse(json.to_string().as_bytes()).expect("a webhook")
     };
-    for url in [receiver.url("/"), "http://[::1]:1/".into(), "http://169.254.169.254/".into(), "http://0x7f.1/".into()]
-    {
+    let port = receiver.address().port();
+    let by_name = format!("http://localhost:{port}/");
+    let urls = ["http://[::1]:1/", "http://169.254.169.254/", "http://0x7f.1/", &by_name, &receiver.url("/")];
+    for url in urls.map(str::to_owned) {
         let error = engine.put_webhook(&tenant(), &webhook_name("w"), parse(&url, false)).await.expect_err("refused");
         assert!(matches!(error, EngineError::Address(_)) && error.code() == "address_refused", "{error}");
         assert!(error.help().unwrap().contains("--allow"));
     }
-    // A name, and a URL that only the document gives, are caught when they are dialled.
-    let port = receiver.address().port();
-    for (url, dynamic) in [(format!("http://localhost:{port}/"), false), (receiver.url("/{{ doc.name }}"), true)] {
-        engine.put_webhook(&tenant(), &webhook_name("w"), parse(&url, dynamic)).await.expect("saved");
+    // A URL that only the document gives is caught when it is dialled.
+    for url in [format!("http://localhost:{port}/{{{{ doc.name }}}}"), receiver.url("/{{ doc.name }}")] {
+        engine.put_webhook(&tenant(), &webhook_name("w"), parse(&url, true)).await.expect("saved");
         let published = engine.publish(&tenant(), note("N-1")).await.unwrap();
         let id = published.deliveries[0];
         let detail = hookmill_testing::wait_for("the delivery to be parked", async || {

@@ -26,7 +26,7 @@ const CALLS_BEFORE: usize = 5;
 const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The times of many calls, the shortest first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Times(Vec<Duration>);
 
 impl Times {
@@ -69,12 +69,14 @@ pub(crate) fn run(path: &Path, event: Option<&Path>, calls: usize, output: &Outp
     spinner.finish_and_clear();
     let plugin = loaded?.map_err(|error| refused(path, &error))?;
     let spinner = output.spinner(format!("calling it {calls} times"));
-    let (report, fresh, start) = on_guest_thread(|| measure(&plugin, &prepared, calls))?;
+    let (report, times) = on_guest_thread(|| measure(&plugin, &prepared, calls))?;
     spinner.finish_and_clear();
     let measured = Measured {
-        fresh: fresh.percentile(50),
-        fresh_p99: fresh.percentile(99),
-        start: start.percentile(50),
+        fresh: times.fresh.percentile(50),
+        fresh_p99: times.fresh.percentile(99),
+        start: times.start.percentile(50),
+        warm: times.warm.percentile(50),
+        is_warm: plugin.is_warm(),
         fuel: report.fuel,
         memory: report.memory,
         body_bytes: body_bytes(&report),
@@ -88,7 +90,7 @@ pub(crate) fn run(path: &Path, event: Option<&Path>, calls: usize, output: &Outp
             .into());
     }
     let document_bytes = prepared.event.doc.as_str().len();
-    print(&measured, (&fresh, &start), (&source, document_bytes), output);
+    print(&measured, &times, (&source, document_bytes), output);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,15 +107,27 @@ fn case(subject: &Subject, event: Option<&Path>) -> anyhow::Result<(Fixture, Str
     Ok((first, source))
 }
 
-fn measure(plugin: &Plugin, case: &PreparedFixture, calls: usize) -> (TransformReport, Times, Times) {
+/// The times of calls in fresh instances, of starting these, and of calls in an instance that is kept.
+#[derive(Debug, Default)]
+struct Measurements {
+    fresh: Times,
+    start: Times,
+    warm: Times,
+}
+
+fn measure(plugin: &Plugin, case: &PreparedFixture, calls: usize) -> (TransformReport, Measurements) {
     let input = case.transform();
-    let report = plugin.transform(&input);
+    let (fresh, warm) = (plugin.fresh(), plugin.warmed());
+    let report = fresh.transform(&input);
     if report.result.is_err() {
-        return (report, Times(vec![]), Times(vec![]));
+        return (report, Measurements::default());
     }
-    let fresh = Times::of(calls, || plugin.transform(&input));
-    let start = Times::of(calls, || plugin.check_start(case.event.occurred_at, input.delivery));
-    (report, fresh, start)
+    let times = Measurements {
+        fresh: Times::of(calls, || fresh.transform(&input)),
+        start: Times::of(calls, || fresh.check_start(case.event.occurred_at, input.delivery)),
+        warm: Times::of(calls, || warm.transform(&input)),
+    };
+    (report, times)
 }
 
 fn body_bytes(report: &TransformReport) -> usize {
@@ -123,8 +137,8 @@ fn body_bytes(report: &TransformReport) -> usize {
     }
 }
 
-fn print(measured: &Measured, times: (&Times, &Times), event: (&str, usize), output: &Output) {
-    let ((fresh, start), (source, document_bytes)) = (times, event);
+fn print(measured: &Measured, times: &Measurements, event: (&str, usize), output: &Output) {
+    let (Measurements { fresh, start, warm }, (source, document_bytes)) = (times, event);
     let calls = fresh.0.len();
     let advice = measured.advice();
     let Measured { fuel, memory, body_bytes, limits, .. } = measured;
@@ -135,17 +149,24 @@ fn print(measured: &Measured, times: (&Times, &Times), event: (&str, usize), out
         };
         return output.line(json!({
             "event": source, "calls": calls, "build": if cfg!(debug_assertions) { "debug" } else { "release" },
-            "fresh": told(fresh), "start": told(start),
+            "fresh": told(fresh), "start": told(start), "warm": told(warm),
             "fuel": {"used": fuel, "max": limits.fuel_max},
             "memory_bytes": {"used": memory, "max": limits.memory_bytes_max},
             "document_bytes": document_bytes, "body_bytes": body_bytes, "advice": advice,
         }));
     }
-    output.heading(&format!("{calls} calls on {}, each in a fresh instance as the server makes it", inline(source)));
+    output.heading(&format!("{calls} calls on {}", inline(source)));
     let row = |what: &str, times: &Times| -> [Span; 3] {
         [what.into(), time(times.percentile(50)).into(), time(times.percentile(99)).into()]
     };
-    output.table(["", "P50", "P99"], vec![row("a call", fresh), row("of it, starting the instance", start)]);
+    output.table(
+        ["", "P50", "P99"],
+        vec![
+            row("a call in a fresh instance", fresh),
+            row("of it, starting the instance", start),
+            row("a call in one that is kept", warm),
+        ],
+    );
     output.line(format!("fuel      {} of {}", group(*fuel), group(limits.fuel_max)));
     output.line(format!("memory    {} of {}", bytes(*memory), bytes(limits.memory_bytes_max as u64)));
     output.line(format!("document  {} in, body {} out", bytes(document_bytes as u64), bytes(*body_bytes as u64)));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,6 +27,9 @@ struct File {
     plugins: Option<PathBuf>,
     #[serde(default)]
     allow: Vec<IpNet>,
+    #[serde(default, rename = "allow-host")]
+    allow_host: Vec<String>,
+    proxy: Option<String>,
     grace: Option<u64>,
     token: Option<String>,
 }
@@ -45,6 +49,12 @@ impl Settings {
         let mut engine = EngineConfig::new(data);
         engine.plugins_dir = options.plugins.or(file.plugins);
         engine.allow = if options.allow.is_empty() { file.allow } else { options.allow };
+        engine.allow_hosts = match options.allow_host {
+            hosts if hosts.is_empty() => file.allow_host.iter().map(|host| parsed(host)).collect::<Result<_, _>>()?,
+            hosts => hosts,
+        };
+        engine.proxy =
+            options.proxy.map_or_else(|| file.proxy.as_deref().map(parsed).transpose(), |proxy| Ok(Some(proxy)))?;
         engine.compiler = this_program_as_compiler()?;
         Ok(Self {
             listen: options.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8470".into()),
@@ -59,13 +69,18 @@ impl Settings {
     }
 }
 
+/// Reads a text of the file.
+fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error: T::Err| Failure::new(USAGE, "config_invalid", error.to_string()))
+}
+
 fn read_file(file: &Path) -> anyhow::Result<File> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         Failure::new(USAGE, "config_unreadable", format!("{} can't be read: {error}", file.display()))
     })?;
     let parsed = toml::from_str(&text).map_err(|error| {
         Failure::new(USAGE, "config_invalid", format!("{} can't be used: {}", file.display(), error.to_string().trim()))
-            .help("it may have listen, data, plugins, allow, grace and token")
+            .help("it may have listen, data, plugins, allow, allow-host, proxy, grace and token")
     })?;
     Ok(parsed)
 }

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod dev;
 mod fixtures;
+mod hostile;
 mod import;
 mod inspect;
 mod languages;

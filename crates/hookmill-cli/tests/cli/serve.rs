@@ -4,6 +4,9 @@ use std::process::Command;
 
 use crate::support::{Running, command, ended};
 
+/// What callers show, where a test calls.
+const TOKEN: &str = "a token for tests";
+
 fn serve_in(dir: &tempfile::TempDir) -> Command {
     let mut serve = command();
     serve
@@ -95,4 +98,63 @@ fn a_file_gives_what_options_leave_open() {
     );
     listed.ok();
     assert!(data.join("hookmill.db").exists());
+}
+
+#[test]
+fn a_host_that_the_file_allows_is_reached_and_no_proxy_of_the_environment_is_asked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (config, webhook) = (dir.path().join("hookmill.toml"), dir.path().join("notes.json"));
+    let (proxy, receiver) = (Running::receiver(&[]), Running::receiver(&[]));
+    std::fs::write(&config, "allow-host = [\"localhost\"]\n").expect("written");
+    let mut serve = serve_in(&dir);
+    serve.env("HOOKMILL_TOKEN", TOKEN).arg("--config").arg(&config);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        serve.env(name, &proxy.url);
+    }
+    let server = Running::start(&mut serve);
+    let call = |args: &[&str], input: &str| {
+        ended(command().env("HOOKMILL_URL", &server.url).env("HOOKMILL_TOKEN", TOKEN).args(args), input)
+    };
+    let save = |url: &str| {
+        let json = format!(r#"{{"doctype":"Note","doc_event":"x","request_url":"{url}"}}"#);
+        std::fs::write(&webhook, json).expect("written");
+        call(&["webhook", "apply", webhook.to_str().expect("UTF-8")], "")
+    };
+    assert!(save(&receiver.url).err.contains("[address_refused]"), "its address is not its name");
+    save(&receiver.url.replace("127.0.0.1", "localhost")).ok();
+    call(&["event", "send", "-"], r#"{"doctype":"Note","doc_event":"x","doc":{"name":"N-1"}}"#).ok();
+    assert_eq!(receiver.received()["json"]["name"], "N-1");
+    assert!(proxy.lines_so_far().is_empty());
+}
+
+#[test]
+fn the_proxy_of_the_options_is_asked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let proxy = Running::receiver(&[]);
+    let server = Running::start(serve_in(&dir).env("HOOKMILL_TOKEN", TOKEN).args(["--proxy", &proxy.url]));
+    let call = |args: &[&str], input: &str| {
+        ended(command().env("HOOKMILL_URL", &server.url).env("HOOKMILL_TOKEN", TOKEN).args(args), input)
+    };
+    let webhook = r#"{"doctype":"Note","doc_event":"x","request_url":"http://1.1.1.1/in"}"#;
+    call(&["webhook", "apply", "-", "--name", "notes"], webhook).ok();
+    call(&["event", "send", "-"], r#"{"doctype":"Note","doc_event":"x","doc":{"name":"N-1"}}"#).ok();
+    assert_eq!(proxy.received()["headers"]["Host"], "1.1.1.1");
+}
+
+#[test]
+fn what_is_no_proxy_and_no_host_stops_the_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = dir.path().join("hookmill.toml");
+    for (line, option, said) in [
+        ("proxy = \"ftp://proxy\"", ["--proxy", "ftp://proxy"], "proxy"),
+        ("allow-host = [\"10.0.0.1\"]", ["--allow-host", "10.0.0.1"], "--allow"),
+    ] {
+        std::fs::write(&config, line).expect("written");
+        let by_file = ended(serve_in(&dir).arg("--config").arg(&config), "");
+        let by_option = ended(serve_in(&dir).args(option), "");
+        for refused in [by_file, by_option] {
+            assert!(refused.code == Some(2) && refused.err.contains(said), "{refused:#?}");
+        }
+    }
+    assert!(!dir.path().join("data").exists(), "the engine was started");
 }

@@ -154,6 +154,13 @@ impl Running {
         ended(command().env("HOOKMILL_URL", &self.url).args(args), input)
     }
 
+    /// Returns how much memory it holds.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
     /// Ends it at once, as a power cut would end the process.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be ended");

@@ -18,7 +18,7 @@ pub struct PluginUse {
     #[serde(default)]
     pub digest: Option<Digest>,
     /// Handed to the plugin as it is.
-    #[serde(default = "no_settings")]
+    #[serde(default = "JsonText::empty_object")]
     pub settings: JsonText,
     /// What happens to a delivery whose plugin failed.
     #[serde(default)]
@@ -40,10 +40,6 @@ pub enum Grant {
     Url,
     /// The method.
     Method,
-}
-
-fn no_settings() -> JsonText {
-    JsonText::parse("{}").expect("an empty object is JSON")
 }
 
 /// What happens to a delivery whose plugin failed.

@@ -21,6 +21,7 @@ pub async fn one_delivery_shows_all_its_attempts(subject: &mut dyn Subject) {
     second.attempt.error = Some(Fault { code: "send_timeout".into(), message: "\"slow\"".into(), backtrace: None });
     let mut third = settled(keys[1], 120, DeliveryState::Parked);
     third.attempt.plugin = Some(PluginRun {
+        warm: true,
         name: PluginName::new("invoice").expect("valid"),
         digest: hookmill_core::Digest::of(b"plugin"),
         fuel: u64::MAX / 3,

@@ -2,39 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use hookmill_core::{Digest, Fault, PluginName, TenantId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::stored::Suspension;
-
-/// Failures in a row that suspend a version. Each of them is recorded at its delivery.
-const FAILURES_MAX: u32 = 10;
-
-/// How long a version is suspended at first; twice as long each time that its probe fails.
-const PAUSE_MIN: Duration = Duration::from_secs(30);
-const PAUSE_MAX: Duration = Duration::from_secs(600);
-
-/// How long others wait while a probe is under way.
-const PROBE_WAIT: SignedDuration = SignedDuration::from_secs(5);
+use crate::circuit::{Circuit, CircuitPolicy};
 
 type Key = (TenantId, PluginName);
 
+/// What is known of a version that failed last. Each failure is recorded at its delivery.
 #[derive(Debug)]
 struct Breaker {
     digest: Digest,
-    failures: u32,
-    /// Set while the version is suspended.
-    open: Option<Open>,
+    circuit: Circuit,
     reason: String,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Open {
-    until: Timestamp,
-    pause: Duration,
-    probing: bool,
 }
 
 /// Whether a version may run now.
@@ -61,17 +43,16 @@ impl Breakers {
             return Admission::Run;
         }
         let breaker = breakers.get_mut(&(tenant.clone(), name.clone())).filter(|breaker| breaker.digest == digest);
-        let Some(open) = breaker.and_then(|breaker| breaker.open.as_mut()) else { return Admission::Run };
-        if now < open.until {
-            return Admission::WaitUntil(open.until);
+        let Some(Breaker { circuit, .. }) = breaker else { return Admission::Run };
+        if let Some(until) = circuit.wait(now) {
+            return Admission::WaitUntil(until);
         }
-        if std::mem::replace(&mut open.probing, true) {
-            return Admission::WaitUntil(now.checked_add(PROBE_WAIT).unwrap_or(Timestamp::MAX));
-        }
+        circuit.begin();
         Admission::Run
     }
 
-    /// Takes note of how a run went. What the document or the settings are to blame for is no failure of the plugin.
+    /// Takes note of how a run went; returns the suspension if this began or prolonged one. What the document or the
+    /// settings are to blame for is no failure of the plugin.
     pub(crate) fn settle(
         &self,
         tenant: &TenantId,
@@ -79,33 +60,29 @@ impl Breakers {
         digest: Digest,
         fault: Option<&Fault>,
         now: Timestamp,
-    ) {
+    ) -> Option<Suspension> {
         let mut breakers = self.breakers();
+        let fault = fault.filter(|fault| is_the_plugins(fault));
+        if fault.is_none() && breakers.is_empty() {
+            return None;
+        }
         let key = (tenant.clone(), name.clone());
-        let Some(fault) = fault.filter(|fault| is_the_plugins(fault)) else {
+        let Some(fault) = fault else {
             if breakers.get(&key).is_some_and(|breaker| breaker.digest == digest) {
                 breakers.remove(&key);
             }
-            return;
+            return None;
         };
-        let fresh = Breaker { digest, failures: 0, open: None, reason: String::new() };
-        let breaker = breakers.entry(key).or_insert(fresh);
+        let fresh = || Breaker { digest, circuit: Circuit::default(), reason: String::new() };
+        let breaker = breakers.entry(key).or_insert_with(fresh);
         if breaker.digest != digest {
-            *breaker = Breaker { digest, failures: 0, open: None, reason: String::new() };
+            *breaker = fresh();
         }
-        breaker.failures = breaker.failures.saturating_add(1);
         breaker.reason = format!("{}: {}", fault.code, fault.message);
-        let pause = match breaker.open {
-            Some(open) if open.probing => (open.pause * 2).min(PAUSE_MAX),
-            // One that was under way when the version was suspended.
-            Some(_) => return,
-            None if breaker.failures >= FAILURES_MAX => PAUSE_MIN,
-            None => return,
-        };
-        let span = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
-        let until = now.checked_add(span).unwrap_or(Timestamp::MAX);
-        breaker.open = Some(Open { until, pause, probing: false });
-        tracing::warn!(plugin = %name, %digest, failures = breaker.failures, %until, reason = breaker.reason, "a plugin keeps failing; its deliveries wait");
+        let until = breaker.circuit.failed(&CircuitPolicy::default(), now)?;
+        let (failures, reason) = (breaker.circuit.failures(), &breaker.reason);
+        tracing::warn!(plugin = %name, %digest, failures, %until, reason, "a plugin keeps failing; its deliveries wait");
+        Some(Suspension { digest, failures, until, reason: reason.clone() })
     }
 
     /// Takes note that a run that was let through did not take place: the condition held it back, say.
@@ -115,8 +92,8 @@ impl Breakers {
             return;
         }
         let breaker = breakers.get_mut(&(tenant.clone(), name.clone())).filter(|breaker| breaker.digest == digest);
-        if let Some(open) = breaker.and_then(|breaker| breaker.open.as_mut()) {
-            open.probing = false;
+        if let Some(breaker) = breaker {
+            breaker.circuit.undecided();
         }
     }
 
@@ -128,8 +105,9 @@ impl Breakers {
     pub(super) fn suspension(&self, tenant: &TenantId, name: &PluginName) -> Option<Suspension> {
         let breakers = self.breakers();
         let breaker = breakers.get(&(tenant.clone(), name.clone()))?;
-        let until = breaker.open?.until;
-        Some(Suspension { digest: breaker.digest, failures: breaker.failures, until, reason: breaker.reason.clone() })
+        let until = breaker.circuit.open_until()?;
+        let (digest, failures) = (breaker.digest, breaker.circuit.failures());
+        Some(Suspension { digest, failures, until, reason: breaker.reason.clone() })
     }
 }
 
@@ -141,8 +119,6 @@ fn is_the_plugins(fault: &Fault) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     struct Stand {
         breakers: Breakers,
@@ -163,7 +139,7 @@ mod tests {
 
         fn settle(&self, code: Option<&str>, secs: i64) {
             let fault = code.map(|code| Fault { code: code.into(), message: "why".into(), backtrace: None });
-            self.breakers.settle(&self.tenant, &self.name, self.digest, fault.as_ref(), at(secs));
+            let _suspension = self.breakers.settle(&self.tenant, &self.name, self.digest, fault.as_ref(), at(secs));
         }
 
         fn fail(&self, times: u32) {
@@ -172,7 +148,7 @@ mod tests {
     }
 
     fn at(secs: i64) -> Timestamp {
-        NOW.checked_add(SignedDuration::from_secs(secs)).expect("in range")
+        Timestamp::from_second(secs).expect("in range")
     }
 
     #[test]

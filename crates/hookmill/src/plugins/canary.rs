@@ -71,9 +71,29 @@ pub struct CanaryEnd {
 
 type Key = (TenantId, PluginName);
 
+/// How a canary and the version beside it fare.
+#[derive(Debug, Clone, Copy)]
+struct Race {
+    of: Digest,
+    canary: Fared,
+    active: Fared,
+}
+
 /// How canaries and the versions beside them fare.
 #[derive(Debug, Default)]
-pub(super) struct Canaries(Mutex<HashMap<Key, (Digest, Fared, Fared)>>);
+pub(super) struct Canaries(Mutex<HashMap<Key, Race>>);
+
+impl Race {
+    fn begin(of: Digest) -> Self {
+        Self { of, canary: Fared::default(), active: Fared::default() }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.canary.runs >= RUNS_MIN
+            && self.canary.failures >= FAILURES_MIN
+            && self.canary.share() > self.active.share() + RISE_MAX
+    }
+}
 
 impl Canary {
     /// Tells whether this event is one of the canary's: the same for every try, on every machine.
@@ -84,25 +104,22 @@ impl Canary {
 }
 
 impl Canaries {
-    fn all(&self) -> MutexGuard<'_, HashMap<Key, (Digest, Fared, Fared)>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Key, Race>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a run beside a canary; returns why the canary is to end, if it is.
     pub(super) fn settle(&self, key: &Key, canary: Digest, ran: Digest, failed: bool) -> Option<String> {
         let mut all = self.all();
-        let (of, canary_fared, active_fared) =
-            all.entry(key.clone()).or_insert_with(|| (canary, Fared::default(), Fared::default()));
-        if *of != canary {
-            (*of, *canary_fared, *active_fared) = (canary, Fared::default(), Fared::default());
+        let race = all.entry(key.clone()).or_insert_with(|| Race::begin(canary));
+        if race.of != canary {
+            *race = Race::begin(canary);
         }
-        let fared = if ran == canary { &mut *canary_fared } else { &mut *active_fared };
+        let fared = if ran == canary { &mut race.canary } else { &mut race.active };
         fared.runs += 1;
         fared.failures += u64::from(failed);
-        let (canary, active) = (*canary_fared, *active_fared);
-        let worse =
-            canary.runs >= RUNS_MIN && canary.failures >= FAILURES_MIN && canary.share() > active.share() + RISE_MAX;
-        worse.then(|| {
+        race.is_lost().then(|| {
+            let Race { canary, active, .. } = race;
             format!(
                 "{} of {} runs failed, and {} of {} of the active version",
                 canary.failures, canary.runs, active.failures, active.runs
@@ -112,9 +129,10 @@ impl Canaries {
 
     pub(super) fn info(&self, key: &Key, canary: &Canary) -> CanaryInfo {
         let all = self.all();
-        let fared = all.get(key).filter(|(of, ..)| *of == canary.digest);
-        let (canary_fared, active) = fared.map(|(_, canary, active)| (*canary, *active)).unwrap_or_default();
-        CanaryInfo { digest: canary.digest, share: canary.share, since: canary.since, canary: canary_fared, active }
+        let race = all.get(key).filter(|race| race.of == canary.digest).copied();
+        let race = race.unwrap_or_else(|| Race::begin(canary.digest));
+        let Canary { digest, share, since } = *canary;
+        CanaryInfo { digest, share, since, canary: race.canary, active: race.active }
     }
 
     pub(super) fn forget(&self, key: &Key) {

@@ -27,7 +27,8 @@ fn ticket(key: i64, receiver: &str, document: Option<&str>, due: i64) -> Ticket 
         tries: 0,
         due: at(due),
     };
-    Ticket { pending, receiver: receiver.into(), lane, event: None, held: false }
+    let receiver = Receiver { name: receiver.into(), rate: None };
+    Ticket { pending, receiver, lane, event: None, held: false }
 }
 
 fn scheduler(in_flight_max: usize, per_receiver: usize) -> Scheduler {
@@ -35,6 +36,7 @@ fn scheduler(in_flight_max: usize, per_receiver: usize) -> Scheduler {
         in_flight_max,
         in_flight_per_receiver_max: per_receiver,
         waiting_bytes_max: 1 << 20,
+        circuit: CircuitPolicy { failures_max: 3, ..CircuitPolicy::default() },
     })
 }
 
@@ -65,7 +67,7 @@ fn a_receiver_at_its_cap_holds_up_nobody_else() {
     scheduler.add(ticket(9, "quick", None, 0), at(0));
     let started = start_all(&mut scheduler, 0);
     assert_eq!(keys(&started), [0, 9, 1]);
-    scheduler.done(&started[0], None, at(0));
+    scheduler.done(&started[0], None, Felt::Well, at(0));
     assert_eq!(keys(&start_all(&mut scheduler, 0)), [2]);
     assert_eq!((scheduler.waiting(), scheduler.in_flight()), (2, 3));
 }
@@ -88,11 +90,11 @@ fn a_lane_keeps_its_order_through_a_retry_and_other_lanes_go_on() {
     scheduler.add(ticket(3, "r", Some("B"), 0), at(0));
     let started = start_all(&mut scheduler, 0);
     assert_eq!(keys(&started), [1, 3]);
-    scheduler.done(&started[0], Some(ticket(1, "r", Some("A"), 5)), at(0));
+    scheduler.done(&started[0], Some(ticket(1, "r", Some("A"), 5)), Felt::Well, at(0));
     assert_eq!(keys(&start_all(&mut scheduler, 4)), [0; 0], "the head of the lane is to be tried again first");
     let again = start_all(&mut scheduler, 5);
     assert_eq!(keys(&again), [1]);
-    scheduler.done(&again[0], None, at(5));
+    scheduler.done(&again[0], None, Felt::Well, at(5));
     assert_eq!(keys(&start_all(&mut scheduler, 5)), [2]);
 }
 
@@ -103,7 +105,7 @@ fn a_delivery_that_is_here_can_not_come_again() {
     assert!(!scheduler.claim(DeliveryKey(1)), "it waits");
     let started = start_all(&mut scheduler, 0);
     assert!(!scheduler.claim(DeliveryKey(1)), "it is under way");
-    scheduler.done(&started[0], None, at(0));
+    scheduler.done(&started[0], None, Felt::Well, at(0));
     assert!(scheduler.claim(DeliveryKey(1)), "it is settled");
     assert!(!scheduler.claim(DeliveryKey(1)), "somebody else was first");
     scheduler.disclaim(DeliveryKey(1));
@@ -120,7 +122,7 @@ fn everything_ends_with_nothing_left_behind() {
     let mut seen = Vec::new();
     for _ in 0..50 {
         let ticket = scheduler.next(at(10)).expect("one more");
-        scheduler.done(&ticket, None, at(10));
+        scheduler.done(&ticket, None, Felt::Well, at(10));
         seen.push(ticket.pending.key.0);
     }
     seen.sort_unstable();
@@ -145,4 +147,72 @@ fn documents_beyond_the_limit_wait_without_their_text() {
     }
     let with_text: Vec<bool> = start_all(&mut scheduler, 0).iter().map(|ticket| ticket.event.is_some()).collect();
     assert_eq!(with_text, [true, false, false]);
+}
+
+#[test]
+fn a_receiver_that_fails_is_left_alone_until_a_probe_goes_well_and_nobody_loses_a_try() {
+    let mut scheduler = scheduler(100, 100);
+    for key in 0..10 {
+        scheduler.add(ticket(key, "down", None, 0), at(0));
+    }
+    let mut last = None;
+    for _ in 0..3 {
+        let failed = scheduler.next(at(0)).expect("one more");
+        let again = Ticket { pending: Pending { due: at(5), ..failed.pending.clone() }, ..failed.clone() };
+        last = scheduler.done(&failed, Some(again), Felt::Ill(None), at(0));
+    }
+    assert_eq!(last, Some(Turned::Away(at(30))));
+    scheduler.add(ticket(20, "up", None, 0), at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 29)), [20], "another receiver goes on");
+    assert_eq!(scheduler.next_due(), Some(at(30)));
+    let probe = start_all(&mut scheduler, 30);
+    assert_eq!(keys(&probe), [3], "one probe");
+    assert_eq!(scheduler.done(&probe[0], None, Felt::Ill(None), at(31)), Some(Turned::Away(at(91))));
+    let probe = start_all(&mut scheduler, 91);
+    assert_eq!(keys(&probe), [4]);
+    assert_eq!(scheduler.done(&probe[0], None, Felt::Well, at(92)), Some(Turned::Back));
+    assert_eq!(keys(&start_all(&mut scheduler, 92)), [5, 6, 7, 8, 9, 0, 1, 2], "everything goes");
+}
+
+#[test]
+fn a_receiver_that_asks_for_patience_gets_it_for_all_that_waits() {
+    let mut scheduler = scheduler(100, 100);
+    (0..3).for_each(|key| scheduler.add(ticket(key, "r", None, 0), at(0)));
+    let first = scheduler.next(at(0)).expect("one");
+    assert_eq!(scheduler.done(&first, None, Felt::Ill(Some(at(77))), at(0)), None);
+    assert_eq!(keys(&start_all(&mut scheduler, 76)), [0; 0]);
+    assert_eq!(keys(&start_all(&mut scheduler, 77)), [1, 2]);
+}
+
+#[test]
+fn a_rate_spaces_what_goes_out_and_other_receivers_go_on() {
+    let mut scheduler = scheduler(100, 100);
+    let rate = Some(serde_json::from_str("\"6/m\"").expect("a rate"));
+    for key in 0..3 {
+        let mut slow = ticket(key, "slow", None, 0);
+        slow.receiver.rate = rate;
+        scheduler.add(slow, at(0));
+    }
+    scheduler.add(ticket(9, "free", None, 0), at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 0)), [0, 9]);
+    assert_eq!(keys(&start_all(&mut scheduler, 9)), [0; 0]);
+    let second = start_all(&mut scheduler, 10);
+    assert_eq!(keys(&second), [1]);
+    scheduler.done(&second[0], None, Felt::Well, at(10));
+    assert_eq!(keys(&start_all(&mut scheduler, 19)), [0; 0], "an answer does not make it quicker");
+    assert_eq!(keys(&start_all(&mut scheduler, 20)), [2]);
+}
+
+#[test]
+fn a_clock_that_is_set_makes_nothing_wait_longer_or_go_sooner() {
+    for jump in [86_400, -86_400] {
+        let mut scheduler = scheduler(100, 100);
+        let start = 1_000_000;
+        scheduler.add(ticket(1, "r", None, start + 20), at(start));
+        scheduler.add(Ticket { held: true, ..ticket(2, "r", None, start + 30) }, at(start));
+        scheduler.shift(SignedDuration::from_secs(jump));
+        assert_eq!(keys(&start_all(&mut scheduler, start + jump + 19)), [0; 0]);
+        assert_eq!(keys(&start_all(&mut scheduler, start + jump + 20)), [1]);
+        assert!(scheduler.withdraw(DeliveryKey(2), at(start)).is_some(), "it is not found any more");
+    }
 }

@@ -9,6 +9,9 @@ use crate::output::{bytes, group};
 /// A limit of its own leaves room for documents that are so many times as large.
 const ROOM: u64 = 20;
 
+/// A call that is quicker than this in a fresh instance is quick enough.
+const WORTH_KEEPING: Duration = Duration::from_micros(500);
+
 /// What was measured, and under which limits.
 #[derive(Debug)]
 pub(super) struct Measured {
@@ -17,6 +20,10 @@ pub(super) struct Measured {
     pub(super) fresh_p99: Duration,
     /// The time of half of all starts.
     pub(super) start: Duration,
+    /// The time of half of all calls in an instance that is kept.
+    pub(super) warm: Duration,
+    /// Whether the manifest asks for that.
+    pub(super) is_warm: bool,
     pub(super) fuel: u64,
     pub(super) memory: u64,
     pub(super) body_bytes: usize,
@@ -28,7 +35,8 @@ pub(super) struct Measured {
 impl Measured {
     /// Returns sentences that say what to do, the most useful first.
     pub(super) fn advice(&self) -> Vec<String> {
-        let all = [self.of_time(), self.of_fuel(), self.of_memory(), self.of_body(), self.of_the_machine()];
+        let all =
+            [self.of_time(), self.of_warmth(), self.of_fuel(), self.of_memory(), self.of_body(), self.of_the_machine()];
         all.into_iter().flatten().collect()
     }
 
@@ -45,6 +53,16 @@ impl Measured {
             format!(
                 "{share} % of a call is starting the instance, the rest is the plugin at work: look for what it reads \
                  and writes of the document. A thread makes some {per_second} calls a second."
+            )
+        })
+    }
+
+    fn of_warmth(&self) -> Option<String> {
+        (!self.is_warm && self.fresh > WORTH_KEEPING && self.warm < self.fresh / 2).then(|| {
+            let times = self.fresh.as_secs_f64() / self.warm.as_secs_f64().max(1e-9);
+            format!(
+                "a call in an instance that is kept is {times:.0} times as quick: `warm = true` in plugin.toml, if the \
+                 plugin keeps nothing in global state from one call to the next"
             )
         })
     }
@@ -109,6 +127,8 @@ mod tests {
             fresh: Duration::from_micros(100),
             fresh_p99: Duration::from_micros(200),
             start: Duration::from_micros(start_micros),
+            warm: Duration::from_micros(90),
+            is_warm: false,
             fuel,
             memory: memory_mib << 20,
             body_bytes: 10,
@@ -138,6 +158,15 @@ mod tests {
         limited.fresh_p99 = Duration::from_millis(1);
         limited.body_bytes = 900_000;
         check(&limited, &["10 000 calls a second", "the body has", "machine at rest"]);
+    }
+
+    #[test]
+    fn a_slow_start_is_worth_an_instance_that_is_kept() {
+        let mut slow = measured(500_000_000, 64, 900);
+        (slow.fresh, slow.fresh_p99) = (Duration::from_micros(1_800), Duration::from_micros(2_000));
+        check(&slow, &["50 % of a call", "20 times as quick: `warm = true`", "fuel is short", "memory is short"]);
+        slow.is_warm = true;
+        check(&slow, &["50 % of a call", "fuel is short", "memory is short"]);
     }
 
     #[test]

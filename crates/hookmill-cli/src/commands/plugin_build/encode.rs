@@ -18,8 +18,8 @@ use crate::templates::WIT;
 pub(super) fn component(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut module = without_debug_sections(module)?;
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("plugin.wit", WIT)?;
-    let world = resolve.select_world(&[package], Some("plugin"))?;
+    let package = resolve.push_str("plugin.wit", &WIT.map(|(_, text)| text).concat())?;
+    let world = resolve.select_world(&[package], Some(world_of(&module)?))?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     // What the C library asks of WASI's first version, such as printing, is passed on to the second.
     ComponentEncoder::default()
@@ -27,6 +27,27 @@ pub(super) fn component(module: &[u8]) -> anyhow::Result<Vec<u8>> {
         .validate(true)
         .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
         .encode()
+}
+
+/// Returns the world with what the author defined: of the optional functions, the SDK for C exports those under their names.
+fn world_of(module: &[u8]) -> anyhow::Result<&'static str> {
+    let (mut judges, mut describes) = (false, false);
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::ExportSection(exports) = payload? else { continue };
+        for export in exports {
+            match export?.name {
+                "hookmill_judge" => judges = true,
+                "hookmill_describe" | "hookmill_validate_settings" => describes = true,
+                _ => {}
+            }
+        }
+    }
+    Ok(match (judges, describes) {
+        (false, false) => "plugin",
+        (true, false) => "judging-plugin",
+        (false, true) => "describing-plugin",
+        (true, true) => "full-plugin",
+    })
 }
 
 /// Tells why a module can't become a component.

@@ -1,4 +1,4 @@
-//! JavaScript and TypeScript: `npm run build`, which calls componentize-qjs.
+//! JavaScript and TypeScript: `npm run build`, which calls componentize-qjs through the SDK.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +24,7 @@ pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
     tool::run(Command::new(NPM).current_dir(dir).args(["run", "build"]), npm_missing())?;
     tool::made(
         component,
-        "the script `build` in package.json has to write component.wasm, with `componentize-qjs -o component.wasm`",
+        "the script `build` in package.json has to write component.wasm, as that of `hookmill plugin new` does",
     )
 }
 

@@ -1,12 +1,14 @@
 //! Python: componentize-py, from the project's own environment or the path.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
 use super::tool;
 use crate::exit_code::{FAILED, Failure};
+
+const PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
 
 /// Builds the project and returns its component.
 pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
@@ -17,6 +19,7 @@ pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
     })?;
     // The SDK may be linked from elsewhere, which the toolchain does not follow.
     let sdk_parent = sdk.parent().context("the SDK has no folder around it")?;
+    let world = world(dir)?;
     let mut componentize = match tool::in_venv(dir, "componentize-py") {
         Some(program) => {
             let mut command = Command::new(program);
@@ -27,14 +30,37 @@ pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
     };
     let component = dir.join("component.wasm");
     tool::remove_old(&component);
-    componentize.current_dir(dir).arg("--wit-path").arg(sdk.join("wit")).args(["--world", "plugin"]);
+    componentize.current_dir(dir).arg("--wit-path").arg(sdk.join("wit")).args(["--world", &world]);
     componentize.args(["componentize", "--stub-wasi", "--python-path"]).arg(sdk_parent);
     componentize.args(["--python-path", ".", "plugin", "--output", "component.wasm"]);
-    let missing = Failure::new(
-        FAILED,
-        "componentize_py_missing",
-        "componentize-py can't be started, which builds plugins in Python",
-    );
-    tool::run(&mut componentize, missing.help(format!("in {}: {}", dir.display(), tool::INSTALL_VENV)))?;
+    tool::run(&mut componentize, missing(dir, "componentize-py"))?;
     tool::made(component, "the module plugin.py has to hold a function with the decorator `@plugin`")
+}
+
+/// Asks the plugin's module which parts of the contract it implements, and returns the world with these.
+fn world(dir: &Path) -> anyhow::Result<String> {
+    let python = tool::in_venv(dir, "python").unwrap_or_else(|| PYTHON.into());
+    let mut command = Command::new(python);
+    command.current_dir(dir).args(["-B", "-m", "hookmill_sdk.world", "plugin"]);
+    let output = match command.stdin(Stdio::null()).stderr(Stdio::inherit()).output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(dir, "python").into()),
+        Err(error) => {
+            return Err(Failure::new(FAILED, "build_failed", format!("python can't be started: {error}")).into());
+        }
+    };
+    if !output.status.success() {
+        let message = format!("the module plugin.py in {} can't be read ({})", dir.display(), output.status);
+        return Err(Failure::new(FAILED, "build_failed", message).help("correct what Python said above").into());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn missing(dir: &Path, program: &str) -> Failure {
+    let message = format!("{program} can't be started, which builds plugins in Python");
+    Failure::new(FAILED, "componentize_py_missing", message).help(format!(
+        "in {}: {}",
+        dir.display(),
+        tool::INSTALL_VENV
+    ))
 }

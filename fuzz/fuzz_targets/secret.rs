@@ -1,0 +1,5 @@
+//! Runs `secret` of the targets.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hookmill_fuzz::targets::secret(data));

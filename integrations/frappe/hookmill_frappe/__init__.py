@@ -1,0 +1,3 @@
+"""Hands every event of the chosen DocTypes to hookmill: recorded with the document, sent after its commit."""
+
+__version__ = "0.1.0"

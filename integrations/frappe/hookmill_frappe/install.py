@@ -1,0 +1,18 @@
+"""What is said and set when the app is installed on a site."""
+
+from __future__ import annotations
+
+import frappe
+
+
+def after_install() -> None:
+    """Saves the settings with their defaults, switched off, and tells what would be sent twice."""
+    frappe.get_single("Hookmill Settings").save(ignore_permissions=True)
+    print("hookmill: open Hookmill Settings to give the URL, the token and the DocTypes, then enable it.")
+    webhooks = frappe.get_all("Webhook", filters={"enabled": 1}, fields=["name", "webhook_doctype"])
+    if webhooks:
+        names = ", ".join(sorted(f"{row.name} ({row.webhook_doctype})" for row in webhooks))
+        print(
+            f"hookmill: {len(webhooks)} Webhooks of Frappe are enabled: {names}. They go on as before. "
+            "Disable each one when hookmill has its counterpart, or its receiver gets both."
+        )

@@ -1,0 +1,11 @@
+//! What stands between a rendered request and its receiver: signatures, credentials, envelopes, addresses, proxies.
+
+mod addresses;
+mod bounds;
+mod cloudevents;
+mod conventions;
+mod credentials;
+mod handshakes;
+mod proxies;
+mod tls;
+mod tokens;
