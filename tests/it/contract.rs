@@ -81,7 +81,7 @@ fn what_is_misspelled_is_refused_by_name() {
         ("retry", json!({"schedule": ["soon"]}), "webhook_malformed"),
         ("timeout_ms", json!(99), "webhook_invalid"),
         ("rate_limit", json!({"per_second": 1}), "webhook_malformed"),
-        ("coalesce_ms", json!(100), "webhook_not_offered"),
+        ("coalesce_ms", json!(3_600_001), "webhook_invalid"),
         ("request_url", json!("ftp://example.com"), "webhook_invalid"),
     ] {
         let mut webhook = example();

@@ -10,3 +10,4 @@ mod plugins;
 mod receivers;
 mod recovery;
 mod redelivering;
+mod secrets;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{plugins, process, step};
 
-/// Runs the bench with `arguments` handed through: `rate` or `reload`, `--events N`.
+/// Runs the bench with `arguments` handed through: `rate`, `reload`, `neighbours` or `dead-receiver`, `--events N`.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     step("plugins", || plugins::build(workspace))?;
     step("hookmill", || {

@@ -112,10 +112,17 @@ pub(crate) struct Serve {
     /// The proxy that every request to a receiver goes through: http, https or socks5
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<Proxy>,
+    /// A file with the key that secrets are sealed with where they are stored; HOOKMILL_SECRET_KEY gives the key itself
+    /// [default: secret.key in the data directory, made at the first start]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_key: Option<PathBuf>,
+    /// The key itself, for the environment: a list of processes shows options to everybody
+    #[arg(long, env = "HOOKMILL_SECRET_KEY", hide = true, hide_env_values = true)]
+    pub(crate) secret_key_text: Option<String>,
     /// How long to wait for deliveries under way when stopping, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) grace: Option<u64>,
-    /// A TOML file with the same names: listen, data, plugins, allow, allow-host, proxy, grace, token; an option wins over it
+    /// A TOML file with the same names: listen, data, plugins, allow, allow-host, proxy, secret-key, grace, token; an option wins over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

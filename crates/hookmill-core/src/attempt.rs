@@ -134,6 +134,22 @@ pub struct Attempt {
     pub error: Option<Fault>,
 }
 
+impl Attempt {
+    /// Returns an attempt in which nothing ran, because nothing was to be sent.
+    pub fn skipped(at: Timestamp) -> Self {
+        Self {
+            at,
+            outcome: "skipped".into(),
+            request: None,
+            response: None,
+            duration_ms: 0,
+            plugin: None,
+            judge: None,
+            error: None,
+        }
+    }
+}
+
 /// What an answer means in a plugin's judgement, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "the judge must rule on every judgement")]
@@ -176,11 +192,11 @@ pub enum Outcome {
 const NOT_THE_RECEIVERS: [&str; 4] = ["send_proxy", "auth_token_failed", "auth_token_refused", "auth_token_malformed"];
 
 impl Outcome {
-    /// Tells whether a failure speaks against the receiver, so that others that go there should wait.
+    /// Tells whether a failure speaks against the receiver, so that others that go there should wait. A refusal of this
+    /// one request, a 404 say, does not.
     pub fn is_the_receivers_failure(&self) -> bool {
         match self {
-            Self::Answered { status, .. } => !(200..=299).contains(status),
-            Self::Judged { judgement, .. } => *judgement != Judgement::Delivered,
+            Self::Answered { status, .. } | Self::Judged { status, .. } => matches!(status, 429 | 500..),
             Self::Unanswered(fault) => {
                 fault.code.starts_with("send_") && !NOT_THE_RECEIVERS.contains(&fault.code.as_str())
             }
@@ -314,7 +330,7 @@ mod tests {
         assert!(unanswered("send_timeout") && unanswered("send_connect"));
         assert!(!unanswered("send_proxy") && !unanswered("auth_token_failed") && !unanswered("plugin_host_busy"));
         let answered = |status| Outcome::Answered { status, retry_after: None }.is_the_receivers_failure();
-        assert!(answered(500) && answered(302) && !answered(204));
+        assert!(answered(500) && answered(429) && !answered(302) && !answered(404) && !answered(204));
         assert!(!Outcome::Skipped("no".into()).is_the_receivers_failure());
     }
 

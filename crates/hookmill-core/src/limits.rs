@@ -27,6 +27,9 @@ pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Shortest and longest time that a request may take, in milliseconds. Past five minutes a receiver should answer 202.
 pub const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 100..=300_000;
 
+/// Longest time for which events of one document are gathered, in milliseconds: an hour.
+pub const COALESCE_MS_MAX: u32 = 3_600_000;
+
 /// Entries of a retry schedule.
 pub const RETRIES_MAX: usize = 50;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
+use crate::limits::{COALESCE_MS_MAX, ROWS_MAX, TEXT_BYTES_MAX, TIMEOUT_MS};
 use crate::retry::Retry;
 use crate::{Explain, WebhookName};
 
@@ -105,7 +105,7 @@ pub struct Webhook {
     /// How many requests the receiver may get in a span of time.
     #[serde(default)]
     pub rate_limit: Option<RateLimit>,
-    /// For how long events of one document are gathered into one; not offered yet, so it must be 0.
+    /// For how long events of one document are gathered, from the first on: of these, the last is sent. 0 sends each.
     #[serde(default)]
     pub coalesce_ms: u32,
     /// Why hookmill itself disabled the webhook, where it did; saving it as enabled clears this.
@@ -302,8 +302,8 @@ impl Webhook {
                 format!("must be {} to {}", TIMEOUT_MS.start(), TIMEOUT_MS.end()),
             ));
         }
-        if self.coalesce_ms != 0 {
-            return Err(WebhookError::NotOffered { field: "coalesce_ms", instead: "0" });
+        if self.coalesce_ms > COALESCE_MS_MAX {
+            return Err(WebhookError::invalid("coalesce_ms", format!("must be at most {COALESCE_MS_MAX}")));
         }
         if !self.dynamic_url {
             absolute_url("request_url", &self.request_url)?;
@@ -366,14 +366,6 @@ pub enum WebhookError {
         /// What it must be, or what is wrong with it.
         rule: String,
     },
-    /// The contract has the field, but this version does nothing with it.
-    #[error("`{field}` is not offered yet")]
-    NotOffered {
-        /// The field.
-        field: &'static str,
-        /// The one value that is taken.
-        instead: &'static str,
-    },
 }
 
 impl WebhookError {
@@ -389,7 +381,6 @@ impl Explain for WebhookError {
             Self::Malformed(error) if error.to_string().starts_with("unknown field") => "webhook_unknown_field",
             Self::Malformed(_) => "webhook_malformed",
             Self::Invalid { .. } => "webhook_invalid",
-            Self::NotOffered { .. } => "webhook_not_offered",
         }
     }
 
@@ -400,7 +391,6 @@ impl Explain for WebhookError {
                     .into(),
             ),
             Self::Invalid { .. } => None,
-            Self::NotOffered { field, instead } => Some(format!("leave `{field}` out or set it to {instead}")),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
 use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
+use crate::seal::{Sealer, SecretKey};
 use crate::watch::{Seen, watch};
 use crate::webhooks::Webhooks;
 use crate::{EngineConfig, EngineError, StartError};
@@ -39,7 +40,8 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let fence = store.lease(PARTITION).await?;
     let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
     let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
-    let webhooks = Webhooks::open(store.clone(), client).await?;
+    let key = config.secret_key.clone().map_or_else(|| SecretKey::of_directory(&config.data_dir), Ok)?;
+    let webhooks = Webhooks::open(store.clone(), client, Sealer::new(&key)).await?;
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,
@@ -108,6 +110,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
                     pending,
                     event: None,
                     held: false,
+                    gathers: false,
                 },
             };
             inner.scheduler().add(ticket, now);

@@ -8,6 +8,7 @@ use hookmill_plugin::{Compiler, PluginLimits};
 use ipnet::IpNet;
 
 use crate::circuit::CircuitPolicy;
+use crate::seal::SecretKey;
 
 /// The settings of an engine; [`EngineConfig::new`] gives the defaults.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct EngineConfig {
     pub waiting_bytes_max: usize,
     /// Deliveries that may wait in all; beyond, publishing is refused until some are settled.
     pub waiting_max: usize,
+    /// What secrets are sealed with where they are stored; without one, the data directory's own, made at the first start.
+    pub secret_key: Option<SecretKey>,
     /// When a receiver that fails is left alone, and for how long.
     pub receiver_circuit: CircuitPolicy,
     /// After how long of nothing but failures a webhook is disabled; never, without.
@@ -62,6 +65,7 @@ impl EngineConfig {
             in_flight_per_receiver_max: 64,
             waiting_bytes_max: 256 << 20,
             waiting_max: 1_000_000,
+            secret_key: None,
             // Short at first: most outages are a restart.
             receiver_circuit: CircuitPolicy { pause_min: Duration::from_secs(2), ..CircuitPolicy::default() },
             disable_after: Some(Duration::from_secs(5 * 24 * 3600)),

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
 use hookmill_core::retry::Retry;
 use hookmill_core::webhook::Success;
-use hookmill_core::{Attempt, Event, Fault, Outcome, PluginRun, Request, Response, Webhook, attempt};
+use hookmill_core::{Attempt, DeliveryId, Event, Fault, Outcome, PluginRun, Request, Response, Webhook, attempt};
 use hookmill_delivery::{Occasion, Sent};
 use jiff::{SignedDuration, Timestamp};
 
@@ -152,6 +152,16 @@ impl Inner {
         Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
     }
 
+    /// Settles a delivery whose place a later event of its document took.
+    pub(crate) fn give_way(self: &Arc<Self>, ticket: &Ticket, to: DeliveryId) {
+        let status =
+            attempt::Verdict::Skipped(format!("a later event of the document took its place: {to}")).into_status();
+        let skipped = Attempt::skipped(self.clock.now());
+        let record = Record::Attempt(Arc::new(NewAttempt { delivery: ticket.pending.key, attempt: skipped, status }));
+        let engine = self.clone();
+        self.tasks.spawn(async move { engine.record(record).await });
+    }
+
     /// Step 9: records the attempt with its verdict, and frees the receiver for the next.
     async fn settle(
         self: &Arc<Self>,
@@ -262,17 +272,16 @@ impl Inner {
 /// Says what a try tells of the receiver, whatever becomes of the delivery.
 fn felt(outcome: &Outcome, now: Timestamp) -> Felt {
     match outcome {
-        Outcome::Answered { status: status @ (429 | 500..), retry_after } => {
-            let asks = retry_after.filter(|_| matches!(status, 429 | 503)).map(|span| span.min(REST_MAX));
-            let rest = asks.and_then(|span| SignedDuration::try_from(span).ok());
-            Felt::Ill(rest.and_then(|span| now.checked_add(span).ok()))
-        }
-        Outcome::Judged { status: 429 | 500.., .. } => Felt::Ill(None),
+        _ if outcome.is_the_receivers_failure() => Felt::Ill(rest_until(outcome, now)),
         Outcome::Answered { .. } | Outcome::Judged { .. } => Felt::Well,
-        // What a proxy or a token's server did not do says nothing of the receiver.
-        Outcome::Unanswered(fault) if fault.code.starts_with("send_") && fault.code != "send_proxy" => Felt::Ill(None),
         Outcome::Unanswered(_) | Outcome::Skipped(_) | Outcome::Refused(_) => Felt::Nothing,
     }
+}
+
+/// Returns until when a receiver asked to be left alone, which only these two statuses ask for all that waits.
+fn rest_until(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
+    let Outcome::Answered { status: 429 | 503, retry_after: Some(asked) } = outcome else { return None };
+    now.checked_add(SignedDuration::try_from((*asked).min(REST_MAX)).ok()?).ok()
 }
 
 impl Try {

@@ -1,6 +1,7 @@
 //! Looking at deliveries, and sending settled ones again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page, Pending, Record, Reopen};
 use hookmill_core::{Attempt, DeliveryId, DeliveryState, TenantId};
@@ -43,6 +44,10 @@ impl std::ops::AddAssign for RedeliverReport {
     }
 }
 
+/// How often, and after how long, a delivery that seems to be under way is looked at again before that is told.
+const LOOKS_MAX: u32 = 10;
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
 impl Inner {
     pub(crate) async fn search(
         &self,
@@ -66,10 +71,21 @@ impl Inner {
         id: DeliveryId,
         mode: RedeliverMode,
     ) -> Result<(), EngineError> {
-        let detail = self.delivery(tenant, id).await?;
-        self.reopen(tenant, &detail.row, mode).await?;
-        self.pump();
-        Ok(())
+        let mut looks = 0;
+        loop {
+            let detail = self.delivery(tenant, id).await?;
+            match self.reopen(tenant, &detail.row, mode).await {
+                // An attempt can be read a moment before its delivery is let go of.
+                Err(EngineError::Conflict { .. }) if looks < LOOKS_MAX => {
+                    looks += 1;
+                    tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+                }
+                result => {
+                    self.pump();
+                    return result;
+                }
+            }
+        }
     }
 
     /// Sends all deliveries again that `query` finds.

@@ -1,6 +1,7 @@
 //! Why the engine did not do as asked.
 
 use crate::diff::PluginDiff;
+use crate::seal::SecretKeyError;
 use hookmill_core::ports::{StoreError, StoreErrorKind};
 use hookmill_core::{EventError, Explain, InvalidName, WebhookError};
 use hookmill_delivery::{AddressRefused, ClientError, RouteError};
@@ -33,6 +34,9 @@ pub enum StartError {
         /// What is wrong.
         cause: String,
     },
+    /// The key for secrets can't be used, or is the wrong one.
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
     /// A thread can't be started.
     #[error("failed to start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -46,6 +50,7 @@ impl Explain for StartError {
             Self::Client(_) => "client_failed",
             Self::Watch { .. } => "plugins_dir_unwatchable",
             Self::StoredPlugins { .. } => "store_damaged",
+            Self::SecretKey(error) => error.code(),
             Self::Thread(_) => "thread_failed",
         }
     }
@@ -56,6 +61,7 @@ impl Explain for StartError {
             Self::Plugins(error) => error.help(),
             Self::Client(_) | Self::StoredPlugins { .. } => None,
             Self::Watch { .. } => Some("make the directory, or raise fs.inotify.max_user_watches".into()),
+            Self::SecretKey(error) => error.help(),
             Self::Thread(_) => Some("raise the limit of processes (`ulimit -u`)".into()),
         }
     }

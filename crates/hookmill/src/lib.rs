@@ -29,6 +29,7 @@ mod prepare;
 mod preview;
 mod publish;
 mod scheduler;
+mod seal;
 mod verify;
 mod watch;
 mod webhooks;
@@ -48,6 +49,7 @@ pub use plugins::{
 };
 pub use preview::Preview;
 pub use publish::Published;
+pub use seal::{SecretKey, SecretKeyError};
 pub use verify::{Compared, Verification};
 pub use webhooks::{StoredWebhook, check_webhook};
 

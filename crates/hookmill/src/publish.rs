@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hookmill_core::ports::{Appended, NewEvent, Pending, Record, StoreErrorKind};
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, TenantId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::EngineError;
 use crate::announce::OWN_DOCTYPE;
@@ -109,6 +109,7 @@ impl Inner {
                     let deliveries = hooks.iter().map(|(_, id)| *id).collect();
                     let mut scheduler = self.scheduler();
                     for ((hook, id), key) in hooks.into_iter().zip(keys) {
+                        let wait = SignedDuration::from_millis(hook.webhook().coalesce_ms.into());
                         let pending = Pending {
                             key,
                             id,
@@ -117,10 +118,14 @@ impl Inner {
                             doctype: event.doctype.clone(),
                             document: event.document.clone(),
                             tries: 0,
-                            due: now,
+                            due: now.checked_add(wait).unwrap_or(now),
                         };
                         let ticket = ticket(&hook, pending, Some(event.clone()));
-                        scheduler.add(ticket, now);
+                        if wait.is_zero() {
+                            scheduler.add(ticket, now);
+                        } else if let Some(before) = scheduler.gather(ticket, now) {
+                            self.give_way(&before, id);
+                        }
                     }
                     Ok(Published { id: event.id.clone(), deliveries, duplicate: false })
                 }
@@ -144,6 +149,7 @@ pub(crate) fn ticket(hook: &Hook, pending: Pending, event: Option<Arc<Event>>) -
         pending,
         event,
         held: false,
+        gathers: false,
     }
 }
 

@@ -9,70 +9,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use hookmill_core::ports::{DeliveryKey, Pending};
-use hookmill_core::webhook::RateLimit;
-use hookmill_core::{Event, TenantId, WebhookName};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::circuit::CircuitPolicy;
 
 mod line;
+mod ticket;
 
 use line::Line;
-
-/// Whose line a delivery stands in: a tenant's way to scheme, host and port of a URL, so that no tenant's trouble is
-/// another's; or a webhook's own, where it has a rate limit or a URL for each document.
-#[derive(Debug, Clone)]
-pub(crate) struct Receiver {
-    pub(crate) name: Arc<str>,
-    pub(crate) rate: Option<RateLimit>,
-}
-
-/// What a try says of its receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Felt {
-    /// It answered as one does that works.
-    Well,
-    /// It did not answer, or said that it can't; and until when it asked to be left alone, if it did.
-    Ill(Option<Timestamp>),
-    /// It was not asked.
-    Nothing,
-}
-
-/// How a receiver's state changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turned {
-    /// It failed so often that its line waits until this moment.
-    Away(Timestamp),
-    /// It works again.
-    Back,
-}
-
-/// One document of one webhook, where the webhook wants order.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Lane {
-    pub(crate) tenant: TenantId,
-    pub(crate) webhook: WebhookName,
-    pub(crate) doctype: String,
-    pub(crate) document: String,
-}
-
-/// A delivery that waits for its turn or is under way.
-#[derive(Debug, Clone)]
-pub(crate) struct Ticket {
-    pub(crate) pending: Pending,
-    pub(crate) receiver: Receiver,
-    pub(crate) lane: Option<Lane>,
-    /// The event, as long as memory has room for it.
-    pub(crate) event: Option<Arc<Event>>,
-    /// Whether it waits for its plugin, which is suspended, and not for a time of its own.
-    pub(crate) held: bool,
-}
-
-impl Ticket {
-    fn bytes(&self) -> usize {
-        self.event.as_ref().map_or(0, |event| event.doc.as_str().len() + 512)
-    }
-}
+pub(crate) use ticket::{Felt, Lane, Receiver, Ticket, Turned};
 
 /// The bounds of a scheduler.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +39,8 @@ pub(crate) struct Scheduler {
     later: BTreeMap<(Timestamp, DeliveryKey), Ticket>,
     /// Where those of `later` are that wait for their plugin.
     held: HashMap<DeliveryKey, Timestamp>,
+    /// For each document whose events are gathered, the last of them and when it is due.
+    gathering: HashMap<Lane, (DeliveryKey, Timestamp)>,
     /// Every delivery that waits, is under way, or is about to be added: none may be here twice.
     present: HashSet<DeliveryKey>,
     /// Behind the head of each lane, those that wait for it; a lane that is here is taken.
@@ -115,6 +62,7 @@ impl Scheduler {
             asleep: BTreeSet::new(),
             later: BTreeMap::new(),
             held: HashMap::new(),
+            gathering: HashMap::new(),
             present: HashSet::new(),
             lanes: HashMap::new(),
             in_flight: 0,
@@ -163,7 +111,37 @@ impl Scheduler {
         self.place(ticket, now);
     }
 
-    fn place(&mut self, ticket: Ticket, now: Timestamp) {
+    /// Takes a fresh delivery in whose webhook gathers events: it is due with the one that waits for the same document
+    /// already, and takes its place. Returns that one, which is to be settled.
+    pub(crate) fn gather(&mut self, mut ticket: Ticket, now: Timestamp) -> Option<Ticket> {
+        let document = ticket.document();
+        let waiting = self.gathering.get(&document).copied();
+        let before = waiting.and_then(|(key, due)| self.take_waiting(key, due, &document));
+        if let Some(before) = &before {
+            ticket.pending.due = before.pending.due;
+            self.settled(before, now);
+        }
+        ticket.gathers = true;
+        self.gathering.insert(document, (ticket.pending.key, ticket.pending.due));
+        self.add(ticket, now);
+        before
+    }
+
+    /// Takes one out that waits for its time, or in its lane behind another.
+    fn take_waiting(&mut self, key: DeliveryKey, due: Timestamp, lane: &Lane) -> Option<Ticket> {
+        let taken = self.later.remove(&(due, key));
+        let taken = taken.or_else(|| {
+            let mut behind = self.lanes.get_mut(lane)?.remove(&key)?;
+            // It never headed the lane, so it has none to hand on.
+            behind.lane = None;
+            Some(behind)
+        })?;
+        self.waiting -= 1;
+        self.waiting_bytes -= taken.bytes();
+        Some(taken)
+    }
+
+    fn place(&mut self, mut ticket: Ticket, now: Timestamp) {
         let Pending { due, key, .. } = ticket.pending;
         if due > now {
             if ticket.held {
@@ -171,6 +149,9 @@ impl Scheduler {
             }
             self.later.insert((due, key), ticket);
             return;
+        }
+        if std::mem::take(&mut ticket.gathers) {
+            self.gathering.remove(&ticket.document());
         }
         let receiver = ticket.receiver.name.clone();
         self.lines.entry(receiver.clone()).or_default().due.push_back(ticket);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hookmill_core::limits::DELIVERIES_PER_EVENT_MAX;
-use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store, StoreError};
+use hookmill_core::ports::{ConfigEntry, ConfigKey, Revision, Store};
 use hookmill_core::webhook::{Auth, Disabled, Grant, Ordering, is_reserved_header};
 use hookmill_core::{DeliveryId, Event, PluginName, TenantId, Webhook, WebhookError, WebhookName, matching};
 use hookmill_delivery::{Client, ClientConfig, Route, frappe};
@@ -16,9 +16,10 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::EngineError;
 use crate::guests::Pace;
 use crate::scheduler::{Lane, Receiver};
+use crate::seal::Sealer;
+use crate::{EngineError, StartError};
 
 const KIND: &str = "webhook";
 
@@ -182,12 +183,18 @@ pub(crate) struct Webhooks {
     snapshot: ArcSwap<Snapshot>,
     store: Arc<dyn Store>,
     client: Client,
+    sealer: Sealer,
     writing: Mutex<()>,
 }
 
 impl Webhooks {
-    pub(crate) async fn open(store: Arc<dyn Store>, client: Client) -> Result<Self, StoreError> {
-        let hooks = store.config(KIND).await?.into_iter().filter_map(|entry| {
+    /// Reads the webhooks; one that can't be opened with the key is no reason to go on without it.
+    pub(crate) async fn open(store: Arc<dyn Store>, client: Client, sealer: Sealer) -> Result<Self, StartError> {
+        let opened = store.config(KIND).await?.into_iter().map(|entry| {
+            let value = sealer.open(&entry.key, &entry.value)?;
+            Ok::<_, StartError>(ConfigEntry { value, ..entry })
+        });
+        let hooks = opened.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(|entry| {
             let name = entry.key.name.clone();
             // What an older version took and this one does not is kept, but does not match until it is corrected.
             from_entry(entry, &client)
@@ -195,7 +202,7 @@ impl Webhooks {
                 .ok()
         });
         let snapshot = ArcSwap::from_pointee(Snapshot::of(hooks.map(Arc::new)));
-        Ok(Self { snapshot, store, client, writing: Mutex::new(()) })
+        Ok(Self { snapshot, store, client, sealer, writing: Mutex::new(()) })
     }
 
     /// Returns the webhooks that `event` concerns, each with the delivery that it owes.
@@ -288,8 +295,10 @@ impl Webhooks {
         expected: Revision,
     ) -> Result<Arc<Hook>, EngineError> {
         let json = serde_json::to_string(&webhook).expect("a webhook is JSON");
+        let place = config_key(tenant, name);
+        let sealed = self.sealer.seal(&place, &json);
         let mut hook = Hook::prepare(tenant.clone(), name.clone(), webhook, &self.client, expected)?;
-        hook.revision = self.store.put_config(config_key(tenant, name), Some(json), expected).await?;
+        hook.revision = self.store.put_config(place, Some(sealed), expected).await?;
         let hook = Arc::new(hook);
         let others = self.snapshot.load().without(tenant, name);
         self.snapshot.store(Arc::new(Snapshot::of(others.into_iter().chain([hook.clone()]))));

@@ -6,6 +6,7 @@
 #![allow(clippy::panic, clippy::print_stdout, reason = "a bench tells its figures, and ends where it can't go on")]
 
 mod load;
+mod neighbours;
 mod receiver;
 mod server;
 
@@ -58,7 +59,9 @@ async fn main() {
     match options.scenario.as_str() {
         "rate" => rate(&options).await,
         "reload" => reload(&options).await,
-        other => panic!("there is no scenario {other:?}; there are `rate` and `reload`"),
+        "neighbours" => neighbours::neighbours(&options).await,
+        "dead-receiver" => neighbours::dead_receiver(&options).await,
+        other => panic!("there is no scenario {other:?}; there are `rate`, `reload`, `neighbours` and `dead-receiver`"),
     }
 }
 

@@ -53,6 +53,17 @@ impl Server {
         self.put("/v1/plugins/invoice", "application/wasm", wasm).await;
     }
 
+    /// Uploads a component under a name of its own.
+    pub(crate) async fn push_as(&self, name: &str, file: &Path) {
+        let wasm = std::fs::read(file).expect("build the guests first: `cargo xtask plugins`");
+        self.put(&format!("/v1/plugins/{name}"), "application/wasm", wasm).await;
+    }
+
+    /// Saves a webhook.
+    pub(crate) async fn webhook(&self, name: &str, webhook: &serde_json::Value) {
+        self.put(&format!("/v1/webhooks/{name}"), "application/json", webhook.to_string().into_bytes()).await;
+    }
+
     async fn put(&self, path: &str, content_type: &str, body: Vec<u8>) {
         let request =
             self.http.put(format!("{}{path}", self.url)).bearer_auth(TOKEN).header("content-type", content_type);

@@ -1,30 +1,55 @@
-//! Measures one call of each component, in a fresh instance as the server makes it: `cargo bench -p hookmill-tests
-//! --bench guests [-- FILE.wasm …]`.
-#![allow(clippy::print_stdout, reason = "telling what was measured is what a bench does")]
+//! One call of each component, in a fresh instance as the server makes it: `cargo bench -p hookmill-tests --bench guests`.
+//!
+//! Beside it stand the same work without a sandbox (`serde_json::Value`, natively) and the same component in plain
+//! wasmtime, with neither limits nor checks nor a log; what hookmill costs over the latter is its own part.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::hint::black_box;
+use std::time::Duration;
 
-use hookmill::core::{DeliveryId, EventId, JsonText, Request};
-use hookmill::plugin::{Compiler, Grants, PluginHost, PluginHostConfig, PluginLimits, Transform};
+use criterion::{Criterion, criterion_group, criterion_main};
+use hookmill::core::{DeliveryId, Event, EventId, JsonText, Request};
+use hookmill::plugin::{Compiler, Grants, Plugin, PluginHost, PluginHostConfig, PluginLimits, Transform};
 use hookmill::{TenantId, WebhookName};
-use hookmill_testing::{envelope, target_dir};
+use hookmill_testing::{envelope, example_plugin};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
-/// Calls of a batch; the quickest of all batches counts, for it is the one that was disturbed least.
-const CALLS: u32 = 50;
-const BATCHES: u32 = 40;
+mod plain;
 
-fn main() {
-    let mut files: Vec<PathBuf> =
-        std::env::args_os().skip(1).map(PathBuf::from).filter(|file| file.extension().is_some()).collect();
-    if files.is_empty() {
-        let folder = target_dir().join("plugins");
-        let entries = std::fs::read_dir(folder).expect("`cargo xtask plugins` made the folder");
-        files = entries.map(|entry| entry.expect("an entry").path()).collect();
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
-        files.sort();
+/// The same transform in each language.
+const LANGUAGES: [&str; 5] = ["rust", "c", "javascript", "typescript", "python"];
+
+/// What a plugin is handed in every call.
+struct Case {
+    event: Event,
+    draft: Request,
+    settings: JsonText,
+    delivery: DeliveryId,
+}
+
+impl Case {
+    fn new() -> Self {
+        let tenant = TenantId::default_tenant();
+        let id = EventId::new("evt_1").expect("valid");
+        let delivery = DeliveryId::of(&tenant, &id, &WebhookName::new("w").expect("valid"));
+        let envelope = envelope("quotation-on-update");
+        let event = envelope.into_event(&tenant, Timestamp::UNIX_EPOCH, || id).expect("an event");
+        let url = "https://example.com/".into();
+        let draft = Request { method: "POST".into(), url, headers: vec![], body: vec![] };
+        Self { event, draft, settings: JsonText::empty_object(), delivery }
     }
+
+    fn input(&self) -> Transform<'_> {
+        let Self { event, draft, settings, delivery } = self;
+        Transform { event, draft, draft_has_body: false, settings, delivery, grants: Grants::default() }
+    }
+}
+
+fn load(host: &PluginHost, language: &str) -> Plugin {
+    host.load(&example_plugin(&format!("{language}_quotation_invoice"))).expect("a plugin")
+}
+
+fn calls(criterion: &mut Criterion) {
     let cache = tempfile::TempDir::new().expect("a folder");
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: cache.path().into(),
@@ -33,47 +58,68 @@ fn main() {
         concurrency: 2,
     })
     .expect("a host");
-    println!("{:40} {:>9} {:>10} {:>10} {:>10}", "component", "KB", "load, s", "call, µs", "fuel");
-    for file in &files {
-        measure(&host, file);
+    let case = Case::new();
+    let mut group = criterion.benchmark_group("call");
+    group.bench_function("native serde_json::Value", |bench| bench.iter(|| native(black_box(case.event.doc.as_str()))));
+    let mut plain = plain::Plain::new(&example_plugin("rust_quotation_invoice"));
+    group.bench_function("rust in plain wasmtime", |bench| bench.iter(|| plain.call(black_box(&case))));
+    for language in LANGUAGES {
+        let plugin = load(&host, language);
+        assert!(plugin.transform(&case.input()).result.is_ok(), "{language} fails");
+        let (fresh, warm) = (plugin.fresh(), plugin.warmed());
+        group.bench_function(format!("{language}, fresh"), |bench| bench.iter(|| fresh.transform(&case.input())));
+        group.bench_function(format!("{language}, warm"), |bench| bench.iter(|| warm.transform(&case.input())));
     }
+    group.finish();
 }
 
-fn measure(host: &PluginHost, file: &Path) {
-    let wasm = std::fs::read(file).expect("a component");
-    let started = Instant::now();
-    let plugin = host.load(&wasm).expect("a plugin");
-    let load = started.elapsed();
-    let tenant = TenantId::default_tenant();
-    let id = EventId::new("evt_1").expect("valid");
-    let delivery = DeliveryId::of(&tenant, &id, &WebhookName::new("w").expect("valid"));
-    let event = envelope("quotation-on-update").into_event(&tenant, Timestamp::UNIX_EPOCH, || id).expect("an event");
-    let draft = Request { method: "POST".into(), url: "https://example.com/".into(), headers: vec![], body: vec![] };
-    let settings = JsonText::parse("{}").expect("JSON");
-    let call = || {
-        plugin.transform(&Transform {
-            event: &event,
-            draft: &draft,
-            draft_has_body: false,
-            settings: &settings,
-            delivery: &delivery,
-            grants: Grants::default(),
+/// Making a component ready that was compiled before, as every start of the server does.
+fn cached_loads(criterion: &mut Criterion) {
+    let cache = tempfile::TempDir::new().expect("a folder");
+    let host = || {
+        PluginHost::new(PluginHostConfig {
+            cache_dir: cache.path().into(),
+            limits: PluginLimits::default(),
+            compiler: Compiler::default(),
+            concurrency: 2,
         })
+        .expect("a host")
     };
-    let fuel = call().fuel;
-    let mut best = Duration::MAX;
-    for _ in 0..BATCHES {
-        let started = Instant::now();
-        for _ in 0..CALLS {
-            std::hint::black_box(call());
-        }
-        best = best.min(started.elapsed() / CALLS);
+    let mut group = criterion.benchmark_group("cached load");
+    for language in ["rust", "javascript", "python"] {
+        let wasm = example_plugin(&format!("{language}_quotation_invoice"));
+        let host = host();
+        host.load(&wasm).expect("a plugin");
+        group.bench_function(language, |bench| bench.iter(|| host.load(black_box(&wasm)).expect("a plugin")));
     }
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    println!(
-        "{name:40} {:>9} {:>10.2} {:>10.1} {fuel:>10}",
-        wasm.len().div_ceil(1000),
-        load.as_secs_f64(),
-        best.as_secs_f64() * 1e6
-    );
+    group.finish();
 }
+
+/// The invoice, made by a program that was never put in a sandbox.
+fn native(doc: &str) -> String {
+    let doc: Value = serde_json::from_str(doc).expect("JSON");
+    let rows = |field: &str, row: &dyn Fn(&Value) -> Value| -> Vec<Value> {
+        doc[field].as_array().into_iter().flatten().map(row).collect()
+    };
+    let line = |item: &Value| {
+        json!({"sku": item["item_code"], "name": item["item_name"], "quantity": item["qty"], "unit": item["uom"],
+               "unitPrice": item["net_rate"], "amount": item["net_amount"]})
+    };
+    let tax = |tax: &Value| json!({"name": tax["description"], "rate": tax["rate"], "amount": tax["tax_amount"]});
+    json!({
+        "reference": doc["name"], "customer": doc["customer_name"], "issued": doc["transaction_date"],
+        "due": doc["valid_till"], "currency": doc["currency"], "lines": rows("items", &line), "taxes": rows("taxes", &tax),
+        "totals": {"net": doc["net_total"], "tax": doc["total_taxes_and_charges"], "gross": doc["grand_total"]},
+    })
+    .to_string()
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(30)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = calls, cached_loads
+}
+criterion_main!(benches);

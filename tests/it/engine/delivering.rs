@@ -128,3 +128,26 @@ async fn a_bad_event_costs_the_others_of_its_batch_nothing() {
         stand.reaches(answer.as_ref().expect("taken").deliveries[0], DeliveryState::Delivered).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_events_that_are_gathered_the_last_state_of_each_document_is_sent() {
+    let stand = Stand::new().await;
+    stand.webhook("notes", json!({"coalesce_ms": 2000, "data": [{"fieldname": "title", "key": "title"}]})).await;
+    let save = |name: &str, title: u32| {
+        event(&json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": name, "title": title}}))
+    };
+    let mut ids = vec![];
+    for (name, title) in [("A", 1), ("B", 1), ("A", 2), ("A", 3)] {
+        ids.push(stand.publish(save(name, title)).await);
+    }
+    let last = stand.reaches(ids[3], DeliveryState::Delivered).await;
+    stand.reaches(ids[1], DeliveryState::Delivered).await;
+    for (given_way, to) in [(ids[0], ids[2]), (ids[2], ids[3])] {
+        let reason = stand.reaches(given_way, DeliveryState::Skipped).await.row.status.reason.expect("a reason");
+        assert!(reason.contains(&to.to_string()), "{reason}");
+    }
+    assert_eq!(last.attempts.len(), 1);
+    let mut bodies: Vec<String> = stand.receiver.requests().iter().map(|request| request.text().to_owned()).collect();
+    bodies.sort();
+    assert_eq!(bodies, [r#"{"title":1}"#, r#"{"title":3}"#]);
+}

@@ -124,3 +124,29 @@ async fn two_who_ask_at_once_send_it_once_more() {
     stand.tried(id, 2).await;
     assert_eq!(stand.receiver.count(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_more_than_ten_thousand_leaves_none_out() {
+    const EVENTS: usize = 10_050;
+    let stand = Stand::new().await;
+    stand.webhook("notes", json!({})).await;
+    for from in (0..EVENTS).step_by(1_000) {
+        let events = (from..(from + 1_000).min(EVENTS)).map(|number| note(&format!("N-{number}"))).collect();
+        let answers = stand.engine.publish_many(&tenant(), events).await;
+        assert!(answers.iter().all(Result::is_ok));
+    }
+    let delivered = DeliveryQuery { state: Some(DeliveryState::Delivered), ..DeliveryQuery::default() };
+    let replay = async |dry_run| {
+        let mode = RedeliverMode::AsSent;
+        stand.engine.redeliver_many(&tenant(), &delivered, mode, dry_run).await.expect("replayed")
+    };
+    hookmill_testing::wait_until("all to be delivered", async || replay(true).await.matched == EVENTS as u64).await;
+    let report = replay(false).await;
+    // Those that are sent again while the pages are read are no longer found, and none is found twice.
+    assert_eq!((report.matched, report.redelivered, report.passed_over), (EVENTS as u64, EVENTS as u64, 0));
+    hookmill_testing::wait_until("all to arrive again", async || stand.receiver.count() == 2 * EVENTS).await;
+    let mut ids: Vec<String> = stand.receiver.requests().iter().map(|one| one.header("webhook-id").to_owned()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), EVENTS, "a replay has the id of its original");
+}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use hookmill::core::PluginName;
 use hookmill::core::limits::BODY_BYTES_MAX;
 use hookmill::plugin::{Inspection, PluginLimits, inspect};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_run, plugin_test, plugin_versions,
@@ -147,6 +147,33 @@ async fn push(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says in a word what a version does now.
+fn state_of(plugin: &Value, digest: &Value) -> String {
+    if *digest == plugin["canary"]["digest"] {
+        let percent = plugin["canary"]["share"].as_f64().unwrap_or(0.0) * 100.0;
+        return format!("canary, {percent:.0} %");
+    }
+    if *digest == plugin["suspended"]["digest"] {
+        return "suspended".into();
+    }
+    if *digest == plugin["active"] { "active".into() } else { String::new() }
+}
+
+/// Says what an operator should know of a plugin that its versions do not tell.
+fn notes_of(plugin: &Value) -> Vec<String> {
+    let name = field(plugin, "name");
+    let note = |part: &str, message: &str, text: &str| {
+        let told = &plugin[part];
+        (!told.is_null()).then(|| format!("{text} {name}: {}", inline(&field(told, message))))
+    };
+    let all = [
+        note("last_failure", "message", "not taken was the last replacement of"),
+        note("last_canary", "reason", "taken back was the last canary of"),
+        note("suspended", "reason", "suspended for its failures is"),
+    ];
+    all.into_iter().flatten().collect()
+}
+
 async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
     let answer = client.get(&path(&[]), &[]).await?;
     if output.is_json() {
@@ -158,7 +185,7 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
     for plugin in answer["plugins"].as_array().into_iter().flatten() {
         for version in plugin["versions"].as_array().into_iter().flatten() {
             let digest: String = field(version, "digest").chars().take(12).collect();
-            let state = if version["digest"] == plugin["active"] { "active" } else { "" };
+            let state = state_of(plugin, &version["digest"]);
             let version_name = version["manifest"]["version"].as_str().unwrap_or("-");
             let size = bytes(version["bytes"].as_u64().unwrap_or(0));
             rows.push([
@@ -170,13 +197,7 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
                 field(version, "added_at").into(),
             ]);
         }
-        if !plugin["last_failure"].is_null() {
-            notes.push(format!(
-                "the last replacement of {} was not taken: {}",
-                field(plugin, "name"),
-                field(&plugin["last_failure"], "message")
-            ));
-        }
+        notes.extend(notes_of(plugin));
     }
     if rows.is_empty() {
         output.line(

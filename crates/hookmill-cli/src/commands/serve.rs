@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hookmill::plugin::Compiler;
-use hookmill::{Engine, EngineConfig};
+use hookmill::{Engine, EngineConfig, SecretKey};
 use hookmill_server::{Server, Token};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -30,6 +30,8 @@ struct File {
     #[serde(default, rename = "allow-host")]
     allow_host: Vec<String>,
     proxy: Option<String>,
+    #[serde(rename = "secret-key")]
+    secret_key: Option<PathBuf>,
     grace: Option<u64>,
     token: Option<String>,
 }
@@ -55,6 +57,13 @@ impl Settings {
         };
         engine.proxy =
             options.proxy.map_or_else(|| file.proxy.as_deref().map(parsed).transpose(), |proxy| Ok(Some(proxy)))?;
+        let key_file = options.secret_key.or(file.secret_key);
+        let key = match (options.secret_key_text, key_file) {
+            (Some(text), _) => Some(SecretKey::parse(&text)),
+            (None, Some(file)) => Some(SecretKey::read(&file)),
+            (None, None) => None,
+        };
+        engine.secret_key = key.transpose().map_err(|error| Failure::explained(USAGE, &error))?;
         engine.compiler = this_program_as_compiler()?;
         Ok(Self {
             listen: options.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8470".into()),

@@ -21,7 +21,7 @@ fn each_fault_has_its_code() {
     assert_eq!(with(r#""colour":"red""#), Err("webhook_unknown_field"));
     assert_eq!(with(r#""timeout_ms":1"#), Err("webhook_invalid"));
     assert_eq!(with(r#""rate_limit":{"per_second":1}"#), Err("webhook_malformed"));
-    assert_eq!(with(r#""coalesce_ms":100"#), Err("webhook_not_offered"));
+    assert_eq!(with(r#""coalesce_ms":3600001"#), Err("webhook_invalid"));
     assert_eq!(with(r#""retry":{"schedule":[]}"#), Err("webhook_invalid"));
     assert_eq!(with(r#""plugin":{"name":"p","settings":[]}"#), Err("webhook_invalid"));
     assert_eq!(with(r#""retry":{"schedule":["0s","5s","5m"]}"#), Ok(()));

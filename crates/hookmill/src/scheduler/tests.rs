@@ -1,7 +1,7 @@
 //! Turns, caps, lanes and times.
 
 use super::*;
-use hookmill_core::{DeliveryId, EventId};
+use hookmill_core::{DeliveryId, EventId, TenantId, WebhookName};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
@@ -28,7 +28,7 @@ fn ticket(key: i64, receiver: &str, document: Option<&str>, due: i64) -> Ticket 
         due: at(due),
     };
     let receiver = Receiver { name: receiver.into(), rate: None };
-    Ticket { pending, receiver, lane, event: None, held: false }
+    Ticket { pending, receiver, lane, event: None, held: false, gathers: false }
 }
 
 fn scheduler(in_flight_max: usize, per_receiver: usize) -> Scheduler {
@@ -214,5 +214,31 @@ fn a_clock_that_is_set_makes_nothing_wait_longer_or_go_sooner() {
         assert_eq!(keys(&start_all(&mut scheduler, start + jump + 19)), [0; 0]);
         assert_eq!(keys(&start_all(&mut scheduler, start + jump + 20)), [1]);
         assert!(scheduler.withdraw(DeliveryKey(2), at(start)).is_some(), "it is not found any more");
+    }
+}
+
+#[test]
+fn of_events_that_are_gathered_the_last_goes_when_the_first_was_due() {
+    for document in [None, Some("D")] {
+        let mut scheduler = scheduler(100, 100);
+        let fresh = |key: i64, due: i64| Ticket {
+            pending: Pending { document: "D".into(), ..ticket(key, "r", document, due).pending },
+            ..ticket(key, "r", document, due)
+        };
+        assert!(scheduler.gather(fresh(1, 10), at(0)).is_none());
+        assert_eq!(scheduler.gather(fresh(2, 14), at(4)).map(|old| old.pending.key.0), Some(1));
+        assert_eq!(scheduler.gather(fresh(3, 19), at(9)).map(|old| old.pending.key.0), Some(2));
+        assert_eq!(keys(&start_all(&mut scheduler, 9)), [0; 0]);
+        let started = start_all(&mut scheduler, 10);
+        assert_eq!(keys(&started), [3]);
+        assert!(scheduler.gather(fresh(4, 20), at(10)).is_none(), "that one is under way");
+        assert_eq!(scheduler.gather(fresh(5, 25), at(15)).map(|old| old.pending.key.0), Some(4), "also in its lane");
+        assert_eq!(keys(&start_all(&mut scheduler, 19)), [0; 0]);
+        scheduler.done(&started[0], None, Felt::Well, at(20));
+        let last = start_all(&mut scheduler, 20);
+        assert_eq!(keys(&last), [5]);
+        scheduler.done(&last[0], None, Felt::Well, at(20));
+        assert_eq!((scheduler.waiting(), scheduler.in_flight(), scheduler.waiting_bytes), (0, 0, 0));
+        assert!(scheduler.present.is_empty() && scheduler.gathering.is_empty() && scheduler.lanes.is_empty());
     }
 }

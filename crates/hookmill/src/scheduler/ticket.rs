@@ -1,0 +1,71 @@
+//! What waits for its turn, and what a try says of its receiver.
+
+use std::sync::Arc;
+
+use hookmill_core::ports::Pending;
+use hookmill_core::webhook::RateLimit;
+use hookmill_core::{Event, TenantId, WebhookName};
+use jiff::Timestamp;
+
+/// Whose line a delivery stands in: a tenant's way to scheme, host and port of a URL, so that no tenant's trouble is
+/// another's; or a webhook's own, where it has a rate limit or a URL for each document.
+#[derive(Debug, Clone)]
+pub(crate) struct Receiver {
+    pub(crate) name: Arc<str>,
+    pub(crate) rate: Option<RateLimit>,
+}
+
+/// What a try says of its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Felt {
+    /// It answered as one does that works.
+    Well,
+    /// It did not answer, or said that it can't; and until when it asked to be left alone, if it did.
+    Ill(Option<Timestamp>),
+    /// It was not asked.
+    Nothing,
+}
+
+/// How a receiver's state changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// It failed so often that its line waits until this moment.
+    Away(Timestamp),
+    /// It works again.
+    Back,
+}
+
+/// One document of one webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Lane {
+    pub(crate) tenant: TenantId,
+    pub(crate) webhook: WebhookName,
+    pub(crate) doctype: String,
+    pub(crate) document: String,
+}
+
+/// A delivery that waits for its turn or is under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket {
+    pub(crate) pending: Pending,
+    pub(crate) receiver: Receiver,
+    pub(crate) lane: Option<Lane>,
+    /// The event, as long as memory has room for it.
+    pub(crate) event: Option<Arc<Event>>,
+    /// Whether it waits for its plugin, which is suspended, and not for a time of its own.
+    pub(crate) held: bool,
+    /// Whether it waits for later events of its document, the last of which takes its place.
+    pub(crate) gathers: bool,
+}
+
+impl Ticket {
+    /// Returns what events are gathered by.
+    pub(super) fn document(&self) -> Lane {
+        let Pending { tenant, webhook, doctype, document, .. } = &self.pending;
+        Lane { tenant: tenant.clone(), webhook: webhook.clone(), doctype: doctype.clone(), document: document.clone() }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.event.as_ref().map_or(0, |event| event.doc.as_str().len() + 512)
+    }
+}

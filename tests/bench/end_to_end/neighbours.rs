@@ -1,0 +1,87 @@
+//! How much later a well-behaved webhook's deliveries arrive while a hostile plugin runs beside it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::Options;
+use crate::load::{Load, steadily};
+use crate::receiver::Receiver;
+use crate::server::Server;
+
+/// Events a second of the neighbour, and of the hostile plugin.
+const NEIGHBOUR: u32 = 200;
+const HOSTILE: u32 = 10;
+
+const SPAN: Duration = Duration::from_secs(6);
+
+/// What the guest `misbehaving` does on demand, each with its settings.
+const KINDS: [(&str, u32); 8] = [
+    ("loop", 0),
+    ("recurse", 0),
+    ("allocate", 0),
+    ("big_output", 50_000_000),
+    ("many_headers", 500_000),
+    ("log_flood", 1_000),
+    ("trap", 0),
+    ("panic", 0),
+];
+
+/// Deliveries that wait for a receiver which accepts connections and never answers.
+const WAITING: usize = 100_000;
+
+/// The neighbour beside a receiver that never answers while very many deliveries wait for it.
+pub(crate) async fn dead_receiver(options: &Options) {
+    let receiver = Receiver::start().await;
+    let server = Server::start(options, &receiver).await;
+    let load = Load::new(&server, &receiver);
+    load.publish(2_000, crate::load::Way::Batches).await;
+    let before = load.latency(NEIGHBOUR, SPAN).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/in", silent.local_addr().expect("an address"));
+    // Its backlog accepts connections; nobody ever reads from them.
+    let webhook = json!({"doctype": "Silent", "doc_event": "on_update", "request_url": url});
+    server.webhook("silent", &webhook).await;
+    for from in (0..WAITING).step_by(1_000) {
+        let event = |number| json!({"doctype": "Silent", "doc_event": "on_update", "doc": {"name": number}}).to_string();
+        let lines: String = (from..from + 1_000).map(|number| event(number) + "\n").collect();
+        server.publish("application/x-ndjson", lines).await;
+    }
+    let beside = load.latency(NEIGHBOUR, SPAN * 4).await;
+    let after = load.latency(NEIGHBOUR, SPAN).await;
+    println!("{WAITING} deliveries wait for a receiver that never answers; the neighbour has {NEIGHBOUR} events a second");
+    for (when, (p50, p99)) in [("before", before), ("beside it", beside), ("later", after)] {
+        println!("{when:<12} p50 {p50:>10.2?}   p99 {p99:>10.2?}");
+    }
+    drop(silent);
+    server.stop().await;
+}
+
+pub(crate) async fn neighbours(options: &Options) {
+    let receiver = Receiver::start().await;
+    let server = Server::start(options, &receiver).await;
+    let load = Load::new(&server, &receiver);
+    load.publish(2_000, crate::load::Way::Batches).await;
+    println!("{NEIGHBOUR} events a second of the neighbour, {HOSTILE} of the hostile plugin, {SPAN:?} each\n");
+    println!("{:<14}{:>12}{:>12}{:>12}{:>12}{:>10}", "", "p50 alone", "p99 alone", "p50 beside", "p99 beside", "p99");
+    let guest = options.plugins.join("../guests-wasm/misbehaving.wasm");
+    for (kind, amount) in KINDS {
+        server.push_as(kind, &guest).await;
+        let settings = json!({"do": kind, "bytes": amount.max(1_000), "count": amount.max(1_000)});
+        let webhook = json!({
+            "doctype": kind, "doc_event": "on_update", "request_url": format!("{}/in", receiver.url),
+            "plugin": {"name": kind, "settings": settings},
+        });
+        server.webhook(kind, &webhook).await;
+        let alone = load.latency(NEIGHBOUR, SPAN).await;
+        let event = json!({"doctype": kind, "doc_event": "on_update", "doc": {"name": "h"}}).to_string();
+        let hostile = steadily(HOSTILE, SPAN, || server.publish("application/json", event.clone()));
+        let (beside, _) = tokio::join!(load.latency(NEIGHBOUR, SPAN), hostile);
+        let change = (beside.1.as_secs_f64() / alone.1.as_secs_f64() - 1.0) * 100.0;
+        println!(
+            "{kind:<14}{:>12.2?}{:>12.2?}{:>12.2?}{:>12.2?}{change:>+9.0}%",
+            alone.0, alone.1, beside.0, beside.1
+        );
+    }
+    server.stop().await;
+}
