@@ -8,3 +8,4 @@ mod fixtures;
 mod frappe;
 mod plugins;
 mod webhooks;
+mod trying;

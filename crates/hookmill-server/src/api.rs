@@ -41,11 +41,15 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
     let v1 = Router::new()
         .route("/events", post(events::publish))
         .route("/webhooks", get(webhooks::list))
-        .route("/webhooks/{name}", put(webhooks::put).get(webhooks::show).delete(webhooks::delete))
+        .route(
+            "/webhooks/{name}",
+            put(webhooks::put).get(webhooks::show).delete(webhooks::delete).post(webhooks::preview_unsaved),
+        )
         .route("/webhooks/{name}/preview", post(webhooks::preview))
         .route("/plugins", get(plugins::list))
         .route("/plugins/{name}", put(plugins::upload).get(plugins::show))
         .route("/plugins/{name}/activate", post(plugins::activate))
+        .route("/webhooks/{name}/test", post(webhooks::test))
         .route("/plugins/{name}/diff", post(plugins::diff))
         .route("/plugins/{name}/canary", put(plugins::begin_canary).delete(plugins::end_canary))
         .route("/plugins/{name}/uploads/{id}", get(plugins::upload_state))

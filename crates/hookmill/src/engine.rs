@@ -15,7 +15,7 @@ use crate::guests::GuestThreads;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
-use crate::preview::Preview;
+use crate::preview::{Preview, TestSend, TriedEvent};
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
 use crate::verify::Verification;
@@ -85,7 +85,7 @@ impl Inner {
         }
     }
 
-    /// Saves a webhook whose plugin, where it is known already, takes its settings.
+    /// Saves a webhook whose plugin takes its settings.
     async fn put_webhook(
         &self,
         tenant: &TenantId,
@@ -94,6 +94,17 @@ impl Inner {
     ) -> Result<(StoredWebhook, bool), EngineError> {
         let any = EventId::new("settings").expect("a valid id");
         if let Some(wanted) = &webhook.plugin
+        self.check_settings(tenant, name, &webhook).await?;
+        self.webhooks.put(tenant, name, webhook, self.clock.now()).await
+    }
+
+    /// Asks the webhook's plugin, where it is known already, whether it takes its settings.
+    pub(crate) async fn check_settings(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: &Webhook,
+    ) -> Result<(), EngineError> {
             && let Some(plugin) = self.plugins.pick(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
         {
             let settings = wanted.settings.clone();
@@ -104,7 +115,7 @@ impl Inner {
                 .await
                 .unwrap_or(Ok(()))?;
         }
-        self.webhooks.put(tenant, name, webhook, self.clock.now()).await
+        Ok(())
     }
 }
 
@@ -162,9 +173,31 @@ impl Engine {
         &self,
         tenant: &TenantId,
         name: &WebhookName,
-        event: EventEnvelope,
+        event: impl Into<TriedEvent>,
     ) -> Result<Preview, EngineError> {
-        self.inner.preview(tenant, name, event).await
+        self.inner.preview(tenant, name, event.into()).await
+    }
+
+    /// Says the same of a webhook that need not be saved; masks in one that has a name stand for what is stored.
+    pub async fn preview_unsaved(
+        &self,
+        tenant: &TenantId,
+        webhook: Webhook,
+        event: impl Into<TriedEvent>,
+    ) -> Result<Preview, EngineError> {
+        self.inner.preview_unsaved(tenant, webhook, event.into()).await
+    }
+
+    /// Sends what a webhook makes of an event to its receiver once, now, and tells what came back; records nothing and
+    /// tries nothing again.
+    pub async fn test_send(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        event: impl Into<TriedEvent>,
+    ) -> Result<TestSend, EngineError> {
+        let (inner, tenant, name, event) = (self.inner.clone(), tenant.clone(), name.clone(), event.into());
+        self.inner.to_the_end(async move { inner.test_send(&tenant, &name, event).await }).await
     }
 
     /// Finds deliveries, the newest first; `cursor` is the `next` of the page before.

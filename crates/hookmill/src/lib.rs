@@ -46,7 +46,7 @@ pub use plugins::{
     CanaryEnd, CanaryInfo, Fared, PluginInfo, PluginVersion, ReloadFailure, Source, Suspension, Upload, UploadState,
     UploadStep, VersionState,
 };
-pub use preview::Preview;
+pub use preview::{Preview, TestSend, TriedEvent};
 pub use publish::Published;
 pub use verify::{Compared, Verification};
 pub use webhooks::{StoredWebhook, check_webhook};

@@ -252,6 +252,21 @@ impl Webhooks {
         Ok((StoredWebhook::from(&*hook), stored.is_none()))
     }
 
+    /// Prepares a webhook as saving it under this name would, without saving it.
+    pub(crate) async fn unsaved(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: Webhook,
+        now: Timestamp,
+    ) -> Result<Hook, EngineError> {
+        self.check_addresses(&webhook).await?;
+        let stored = self.find(tenant, name);
+        let mut webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
+        webhook.secrets.iter_mut().for_each(|secret| secret.settle(now));
+        Hook::prepare(tenant.clone(), name.clone(), webhook, &self.client, Revision(0))
+    }
+
     /// Refuses a webhook whose receiver is where requests may not go, as far as that can be told beforehand.
     async fn check_addresses(&self, webhook: &Webhook) -> Result<(), EngineError> {
         let receiver = Some(webhook.request_url.as_str()).filter(|_| !webhook.dynamic_url);
