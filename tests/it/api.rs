@@ -6,6 +6,7 @@ mod deliveries;
 mod events;
 mod fixtures;
 mod frappe;
+mod frappe_source;
 mod plugins;
-mod webhooks;
 mod trying;
+mod webhooks;

@@ -2,6 +2,7 @@
 
 mod import;
 mod plugin;
+mod source;
 mod webhook;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::import::{FrappeProfile, Import};
 pub(crate) use self::plugin::{Language, Plugin};
+pub(crate) use self::source::{FrappeSource, Source};
 pub(crate) use self::webhook::{TriedEvent, Webhook};
 use crate::api::Client;
 use crate::exit_code::Failure;
@@ -86,6 +88,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  hookmill delivery list --state dead && hookmill delivery redeliver --state dead"
     )]
     Delivery(Delivery),
+    /// Take events from systems that send them in a way of their own
+    #[command(subcommand, after_help = "Example:\n  hookmill source frappe set secrets.json")]
+    Source(Source),
     /// Watch attempts as they happen
     Tail(Tail),
     /// Take over webhooks from another system

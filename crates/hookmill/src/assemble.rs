@@ -20,6 +20,7 @@ use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
 use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
+use crate::sources::Sources;
 use crate::watch::{Seen, watch};
 use crate::webhooks::Webhooks;
 use crate::{EngineConfig, EngineError, StartError};
@@ -40,6 +41,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
     let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
     let webhooks = Webhooks::open(store.clone(), client).await?;
+    let sources = Sources::open(store.clone()).await?;
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,
@@ -67,6 +69,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         metrics,
         health,
         webhooks,
+        sources,
         plugins,
         guests: GuestThreads::start(config.guest_threads)?,
         feed: broadcast::Sender::new(FEED_LENGTH),

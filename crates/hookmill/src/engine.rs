@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
-use hookmill_core::{DeliveryId, EventEnvelope, EventId, TenantId, Webhook, WebhookName};
+use hookmill_core::{DeliveryId, EventEnvelope, EventId, FrappeSource, TenantId, Webhook, WebhookName};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +18,7 @@ use crate::plugins::Plugins;
 use crate::preview::{Preview, TestSend, TriedEvent};
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
+use crate::sources::{FrappeRequest, Sources};
 use crate::verify::Verification;
 use crate::webhooks::{StoredWebhook, Webhooks};
 use crate::{EngineConfig, EngineError, StartError};
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Health,
     pub(crate) webhooks: Webhooks,
+    pub(crate) sources: Sources,
     pub(crate) plugins: Plugins,
     pub(crate) guests: GuestThreads,
     pub(crate) feed: broadcast::Sender<Settled>,
@@ -92,8 +94,6 @@ impl Inner {
         name: &WebhookName,
         webhook: Webhook,
     ) -> Result<(StoredWebhook, bool), EngineError> {
-        let any = EventId::new("settings").expect("a valid id");
-        if let Some(wanted) = &webhook.plugin
         self.check_settings(tenant, name, &webhook).await?;
         self.webhooks.put(tenant, name, webhook, self.clock.now()).await
     }
@@ -105,6 +105,8 @@ impl Inner {
         name: &WebhookName,
         webhook: &Webhook,
     ) -> Result<(), EngineError> {
+        let any = EventId::new("settings").expect("a valid id");
+        if let Some(wanted) = &webhook.plugin
             && let Some(plugin) = self.plugins.pick(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
         {
             let settings = wanted.settings.clone();
@@ -138,6 +140,30 @@ impl Engine {
     ) -> Vec<Result<Published, EngineError>> {
         let (inner, tenant) = (self.inner.clone(), tenant.clone());
         self.inner.to_the_end(async move { inner.publish(&tenant, events).await }).await
+    }
+
+    /// Takes in what a Webhook of Frappe sent, if it is signed with a secret of the source; then it is an event like any.
+    pub async fn publish_from_frappe(
+        &self,
+        tenant: &TenantId,
+        request: FrappeRequest<'_>,
+    ) -> Result<Published, EngineError> {
+        self.inner.publish_from_frappe(tenant, request).await
+    }
+
+    /// Returns what is set for Frappe's Webhooks, secrets masked.
+    pub fn frappe_source(&self, tenant: &TenantId) -> FrappeSource {
+        self.inner.frappe_source(tenant)
+    }
+
+    /// Sets it anew; answers with the stored form.
+    pub async fn put_frappe_source(
+        &self,
+        tenant: &TenantId,
+        source: FrappeSource,
+    ) -> Result<FrappeSource, EngineError> {
+        let (inner, tenant) = (self.inner.clone(), tenant.clone());
+        self.inner.to_the_end(async move { inner.put_frappe_source(&tenant, source).await }).await
     }
 
     /// Saves a webhook under a name; answers with the stored form and whether it is new.

@@ -29,6 +29,7 @@ mod prepare;
 mod preview;
 mod publish;
 mod scheduler;
+mod sources;
 mod verify;
 mod watch;
 mod webhooks;
@@ -48,6 +49,7 @@ pub use plugins::{
 };
 pub use preview::{Preview, TestSend, TriedEvent};
 pub use publish::Published;
+pub use sources::FrappeRequest;
 pub use verify::{Compared, Verification};
 pub use webhooks::{StoredWebhook, check_webhook};
 

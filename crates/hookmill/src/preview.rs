@@ -64,7 +64,7 @@ pub struct TestSend {
     /// What was to be sent, and whether it was: only where the decision is `send`.
     #[serde(flatten)]
     pub preview: Preview,
-    /// Whether a request went out.
+    /// Whether sending was begun; not if nothing is to be sent, or may be sent there.
     pub sent: bool,
     /// What a delivery would have become of it: `delivered`, `retry`, `parked` or `dead`.
     pub outcome: Option<&'static str>,

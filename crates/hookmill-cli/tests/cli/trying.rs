@@ -1,11 +1,11 @@
-//! Trying a webhook out.
+//! Trying a webhook out, and setting what Frappe's own Webhooks sign with.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::operator::site;
-use crate::support::{document};
+use crate::support::{command, document, ended};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
@@ -57,4 +57,22 @@ fn a_webhook_is_previewed_from_its_file() {
     assert_eq!(site.server.call(["--json", "webhook", "list"]).json()["webhooks"], json!([]));
     let both = site.server.call(["webhook", "preview", "w", "--file", text(&file), "--event", text(&event)]);
     assert_eq!(both.code, Some(2), "{both:#?}");
+}
+
+#[test]
+fn the_secret_of_frappes_webhooks_is_set_and_never_shown() {
+    let site = site(&[]);
+    let call = |args: &[&str], input: &str| {
+        let mut hookmill = command();
+        ended(hookmill.env("HOOKMILL_URL", &site.server.url).args(["source", "frappe"]).args(args), input)
+    };
+    assert!(call(&["show"], "").ok().contains("no secret is set"));
+    assert_eq!(call(&["set", "-"], r#"{"secrets": ["a secret of ours"]}"#).ok().trim(), "1 secret is set");
+    let rotated = call(&["set", "-"], r#"{"secrets": ["the next secret", {"secret": "********"}]}"#).ok();
+    assert!(rotated.starts_with("2 secrets are set, one of them until 20"), "{rotated}");
+    let shown = call(&["show", "--json"], "").json();
+    assert_eq!(shown["secrets"].as_array().map(Vec::len), Some(2));
+    assert!(!shown.to_string().contains("secret of ours") && !shown.to_string().contains("next"), "{shown}");
+    let refused = call(&["set", "-"], r#"{"secrets": ["short"]}"#);
+    assert!(refused.code == Some(1) && refused.err.contains("[source_bad_secrets]"), "{refused:#?}");
 }
