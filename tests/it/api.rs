@@ -6,5 +6,7 @@ mod deliveries;
 mod events;
 mod fixtures;
 mod frappe;
+mod frappe_source;
 mod plugins;
+mod trying;
 mod webhooks;

@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{plugins, process, step};
+use crate::{plugins, process, step, toolchains};
 
-/// Runs the bench with `arguments` handed through: `rate`, `reload`, `neighbours` or `dead-receiver`, `--events N`.
+/// Runs the bench with `arguments` handed through: `rate`, `reload`, `frappe`, `neighbours` or `dead-receiver`, `--events N`.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     step("plugins", || plugins::build(workspace))?;
     step("hookmill", || {
@@ -26,5 +26,8 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()>
     bench.args(["bench", "--locked", "--package", "hookmill-tests", "--bench", "end_to_end", "--"]);
     bench.arg("--hookmill").arg(workspace.target.join("release").join(format!("hookmill{EXE_SUFFIX}")));
     bench.arg("--plugins").arg(workspace.target.join("plugins"));
+    if arguments.iter().any(|argument| argument == "frappe") {
+        bench.arg("--python").arg(toolchains::frappes_python(workspace)?);
+    }
     process::run(bench.args(arguments))
 }

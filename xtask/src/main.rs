@@ -47,11 +47,11 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure events in, plugin, POST received, beside a bare client loop; in release.
+    /// Measure events in, plugin, POST received, beside a bare client loop or Frappe's own worker; in release.
     ///
     /// Example: cargo xtask bench reload --events 100000
     Bench {
-        /// `rate` (default) or `reload`, and `--events N`.
+        /// `rate` (default), `reload` or `frappe`, and `--events N`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

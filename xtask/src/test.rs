@@ -30,7 +30,9 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<()> 
         process::run(workspace_tests(all).args(arguments))
     })?;
     if !arguments.is_empty() {
-        println!("the plugins' own tests are left out, because arguments choose what to run");
+        println!(
+            "the tests of the plugins, the SDKs and the Frappe app are left out, because arguments choose what to run"
+        );
         return Ok(());
     }
     for plugin in workspace.plugins()? {
@@ -45,7 +47,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<()> 
             toolchains::test(workspace, &folder)
         })?;
     }
-    Ok(())
+    step("tests in integrations/frappe", || toolchains::test_frappe_app(workspace, &plugins::hookmill(workspace)))
 }
 
 /// Returns the folders of the SDKs that are no crates.

@@ -47,8 +47,9 @@ fn environment(workspace: &Workspace, requirements: &Path) -> Result<PathBuf> {
     let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
     let stamp = Stamp::of(&inputs, folder.join("hookmill.stamp"))?;
     if !stamp.holds() {
-        process::run(Command::new(PYTHON).args(["-m", "venv"]).arg(&folder))
-            .context("Python 3 with its module venv is needed for the plugins in Python and C")?;
+        process::run(Command::new(PYTHON).args(["-m", "venv"]).arg(&folder)).context(
+            "Python 3 with its module venv is needed for the plugins in Python and C, and for the Frappe app",
+        )?;
         let mut pip = Command::new(programs.join("pip"));
         pip.args(["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
         process::run(pip.arg(requirements))?;
@@ -74,6 +75,22 @@ pub(crate) fn test(workspace: &Workspace, project: &Path) -> Result<()> {
         make
     };
     process::run(command.current_dir(project).env("PATH", path))
+}
+
+/// Returns a Python that has what the Frappe app's tests need, as Frappe's own has.
+pub(crate) fn frappes_python(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(environment(workspace, &frappe_app(workspace).join("tests/requirements.txt"))?.join(PYTHON))
+}
+
+/// Runs the Frappe app's tests against this `hookmill`.
+pub(crate) fn test_frappe_app(workspace: &Workspace, hookmill: &Path) -> Result<()> {
+    let mut tests = Command::new(frappes_python(workspace)?);
+    tests.args(["-m", "unittest"]).current_dir(frappe_app(workspace)).env("HOOKMILL_BIN", hookmill);
+    process::run(&mut tests)
+}
+
+fn frappe_app(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("integrations/frappe")
 }
 
 /// What a file or folder was made from, to be made again only when that changes.

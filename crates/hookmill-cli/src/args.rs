@@ -2,6 +2,8 @@
 
 mod import;
 mod plugin;
+mod source;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use jiff::Timestamp;
 
 pub(crate) use self::import::{FrappeProfile, Import};
 pub(crate) use self::plugin::{Language, Plugin};
+pub(crate) use self::source::{FrappeSource, Source};
+pub(crate) use self::webhook::{TriedEvent, Webhook};
 use crate::api::Client;
 use crate::exit_code::Failure;
 
@@ -84,6 +88,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  hookmill delivery list --state dead && hookmill delivery redeliver --state dead"
     )]
     Delivery(Delivery),
+    /// Take events from systems that send them in a way of their own
+    #[command(subcommand, after_help = "Example:\n  hookmill source frappe set secrets.json")]
+    Source(Source),
     /// Watch attempts as they happen
     Tail(Tail),
     /// Take over webhooks from another system
@@ -197,51 +204,6 @@ pub(crate) struct EventSend {
     /// What happened to that document
     #[arg(long, requires = "doctype", value_name = "NAME")]
     pub(crate) doc_event: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Webhook {
-    /// Save a webhook from a JSON file, new or changed
-    #[command(after_help = "Example:\n  hookmill webhook apply invoice.json --name invoice\n\nA webhook:\n  \
-        {\"doctype\": \"Quotation\", \"doc_event\": \"on_update\", \"request_url\": \"https://example.com/in\",\n   \
-        \"enabled\": true, \"condition\": \"doc.grand_total > 1000\", \"dynamic_url\": false, \"request_method\": \"POST\",\n   \
-        \"request_structure\": \"json\", \"headers\": [{\"key\": \"X-Api-Key\", \"value\": \"…\"}],\n   \
-        \"data\": [{\"fieldname\": \"name\", \"key\": \"id\"}], \"json_template\": null,\n   \
-        \"plugin\": {\"name\": \"invoice\", \"digest\": null, \"settings\": {}, \"on_error\": \"park\"},\n   \
-        \"secrets\": [\"whsec_…\"], \"profile\": \"hookmill\", \"retry\": {\"preset\": \"default\"}, \"timeout_ms\": 15000,\n   \
-        \"ordering\": \"none\", \"rate_limit\": null, \"coalesce_ms\": 0}\nThe first three fields are needed. For signing, auth and envelope see docs/delivery.md.")]
-    Apply {
-        /// The file, or - for standard input
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// Its name; else `name` in the file, else the file's stem
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-    },
-    /// List all webhooks
-    #[command(after_help = "Example:\n  hookmill webhook list")]
-    List,
-    /// Show one webhook
-    #[command(after_help = "Example:\n  hookmill webhook show invoice")]
-    Show {
-        /// Its name
-        name: String,
-    },
-    /// Remove a webhook
-    #[command(after_help = "Example:\n  hookmill webhook delete invoice")]
-    Delete {
-        /// Its name
-        name: String,
-    },
-    /// Show what a webhook would send for an event; nothing is sent
-    #[command(after_help = "Example:\n  hookmill webhook preview invoice --event quotation.json")]
-    Preview {
-        /// Its name
-        name: String,
-        /// The event, or a fixture with one; - for standard input
-        #[arg(long, value_name = "FILE")]
-        event: PathBuf,
-    },
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]

@@ -7,6 +7,7 @@ pub(crate) mod import;
 pub(crate) mod plugin;
 pub(crate) mod receiver;
 pub(crate) mod serve;
+pub(crate) mod source;
 pub(crate) mod tail;
 pub(crate) mod webhook;
 

@@ -92,6 +92,7 @@ async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Plugin(command) => commands::plugin::run(command, &connection, output).await,
         Command::Delivery(command) => commands::delivery::run(command, &connection.client()?, output).await,
         Command::Import(command) => commands::import::run(command, &connection, output).await,
+        Command::Source(command) => commands::source::run(command, &connection.client()?, output).await,
         Command::Tail(options) => commands::tail::run(options, &connection.client()?, output).await,
     }
 }

@@ -19,6 +19,7 @@ pub mod matching;
 pub mod ports;
 pub mod retry;
 pub mod select;
+pub mod source;
 pub mod webhook;
 
 pub use attempt::{Attempt, Fault, Judgement, Outcome, PluginRun, Request, Response, Verdict};
@@ -27,4 +28,5 @@ pub use event::{Event, EventEnvelope, EventError};
 pub use explain::Explain;
 pub use id::{DeliveryId, Digest, EventId, InvalidName, PluginName, TenantId, WebhookName};
 pub use json::JsonText;
+pub use source::{FrappeSource, SourceError};
 pub use webhook::{Webhook, WebhookError};

@@ -136,7 +136,7 @@ impl Webhook {
 
 /// Puts stored secrets back in place of masks: each the one at its place or, if more are given than are stored, as it
 /// is when a new one is put before the former ones, the one as far from the end.
-fn restore(secrets: &mut [Secret], stored: &[Secret]) -> Result<(), WebhookError> {
+pub(crate) fn restore(secrets: &mut [Secret], stored: &[Secret]) -> Result<(), WebhookError> {
     let added = secrets.len().saturating_sub(stored.len());
     let by_place = secrets.iter().skip(stored.len()).all(|secret| secret.text != MASK);
     let moved = if by_place { 0 } else { added };
@@ -153,7 +153,7 @@ fn restore(secrets: &mut [Secret], stored: &[Secret]) -> Result<(), WebhookError
 }
 
 impl Secret {
-    fn masked(&self) -> Self {
+    pub(crate) fn masked(&self) -> Self {
         Self { text: MASK.into(), ends: self.ends }
     }
 }

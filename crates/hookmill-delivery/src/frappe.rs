@@ -1,4 +1,5 @@
-//! Requests as Frappe makes them: `requests`' own headers, Latin-1, and one signature over the body.
+//! Requests as Frappe makes them: `requests`' own headers, Latin-1, and one signature over the body, which is also checked
+//! here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -47,9 +48,18 @@ pub fn build(request: &Request, secret: Option<&str>, handles: Option<&SecretHan
 
 /// Signs a body: the base64 of its HMAC-SHA256 under the text of the secret.
 fn sign(secret: &str, body: &[u8]) -> String {
+    STANDARD.encode(mac(secret, body).finalize().into_bytes())
+}
+
+/// Tells whether this is Frappe's signature of a body, in a time that says nothing about the right one.
+pub fn is_signed(secret: &str, body: &[u8], signature: &str) -> bool {
+    STANDARD.decode(signature.trim()).is_ok_and(|signature| mac(secret, body).verify_slice(&signature).is_ok())
+}
+
+fn mac(secret: &str, body: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of every length");
     mac.update(body);
-    STANDARD.encode(mac.finalize().into_bytes())
+    mac
 }
 
 /// Returns a header's value in Latin-1, if it has no other characters.
@@ -83,6 +93,16 @@ mod tests {
         assert_eq!(sign("s", b"{}"), "FDyo1Re6GxgQJdcysc8nXZAQT8pXuwKlZVQpeKoYxLY=");
         let body = br#"{"id": "gmuruhduet", "title": "Golden 22 \u00fc \ud83c\udf89", "c": "<p>x</p>"}"#;
         assert_eq!(sign("topsecret", body), "zGxC31y98Oh8AsKWrPoKPrEy0jZyeNgdGwdPiMPcyZY=");
+        assert!(is_signed("s", b"{}", "FDyo1Re6GxgQJdcysc8nXZAQT8pXuwKlZVQpeKoYxLY="));
+        for (secret, body, signature) in [
+            ("t", "{}", "FDyo1Re6GxgQJdcysc8nXZAQT8pXuwKlZVQpeKoYxLY="),
+            ("s", "{ }", "FDyo1Re6GxgQJdcysc8nXZAQT8pXuwKlZVQpeKoYxLY="),
+            ("s", "{}", "FDyo1Re6GxgQJdcysc8nXZAQT8pXuwKlZVQpeKoYxLU="),
+            ("s", "{}", "FDyo"),
+            ("s", "{}", ""),
+        ] {
+            assert!(!is_signed(secret, body.as_bytes(), signature), "{secret} {body} {signature}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod deliveries;
 mod events;
 mod health;
 mod plugins;
+mod sources;
 mod tail;
 mod webhooks;
 
@@ -31,18 +32,24 @@ pub(crate) struct Api {
     pub(crate) engine: Engine,
     /// A single-tenant installation never sees the word.
     pub(crate) tenant: TenantId,
+    pub(crate) token: Arc<Token>,
 }
 
 type Answer = Result<Response, Problem>;
 
-/// All routes, those under `/v1` behind the token.
+/// All routes, those under `/v1` behind the token, but for one whose callers sign.
 pub(crate) fn router(engine: Engine, token: Token) -> Router {
-    let api = Api { engine, tenant: TenantId::default_tenant() };
+    let token = Arc::new(token);
+    let api = Api { engine, tenant: TenantId::default_tenant(), token: token.clone() };
     let v1 = Router::new()
         .route("/events", post(events::publish))
         .route("/webhooks", get(webhooks::list))
-        .route("/webhooks/{name}", put(webhooks::put).get(webhooks::show).delete(webhooks::delete))
+        .route(
+            "/webhooks/{name}",
+            put(webhooks::put).get(webhooks::show).delete(webhooks::delete).post(webhooks::preview_unsaved),
+        )
         .route("/webhooks/{name}/preview", post(webhooks::preview))
+        .route("/webhooks/{name}/test", post(webhooks::test))
         .route("/plugins", get(plugins::list))
         .route("/plugins/{name}", put(plugins::upload).get(plugins::show))
         .route("/plugins/{name}/activate", post(plugins::activate))
@@ -55,10 +62,13 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/redeliver", post(deliveries::redeliver))
         .route("/deliveries/{id}/verify", post(deliveries::verify))
+        .route("/sources/frappe", get(sources::show).put(sources::put))
         .route("/tail", get(tail::tail))
         .fallback(unknown_call)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(Arc::new(token), auth::require));
+        .layer(from_fn_with_state(token, auth::require))
+        // Behind the layer, for Frappe signs instead of showing the token.
+        .route("/sources/frappe", post(sources::publish));
     Router::new()
         .nest("/v1", v1)
         .route("/health/live", get(health::live))

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use hookmill::core::ports::StoreErrorKind;
-use hookmill::core::{EventError, WebhookError};
+use hookmill::core::{EventError, SourceError, WebhookError};
 use hookmill::plugin::{LoadPluginError, LoadProblem};
 use hookmill::{EngineError, Explain};
 use http::{HeaderValue, StatusCode, header};
@@ -52,6 +52,10 @@ impl IntoResponse for Problem {
         if let Some(secs) = self.retry_after_secs {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // HTTP asks for it with every 401 (RFC 9110 §15.5.2).
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         answer
     }
 }
@@ -81,6 +85,12 @@ impl From<EventError> for Problem {
     }
 }
 
+impl From<SourceError> for Problem {
+    fn from(error: SourceError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
 impl From<WebhookError> for Problem {
     fn from(error: WebhookError) -> Self {
         EngineError::from(error).into()
@@ -105,6 +115,10 @@ pub(crate) fn status_of(error: &EngineError) -> StatusCode {
     match error {
         EngineError::Event(EventError::NotUtf8 { .. } | EventError::Malformed(_)) => StatusCode::BAD_REQUEST,
         EngineError::Event(EventError::DocTooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        EngineError::Source(SourceError::Body(_)) => StatusCode::BAD_REQUEST,
+        EngineError::Source(SourceError::Unsigned | SourceError::NoSecret | SourceError::WrongSignature) => {
+            StatusCode::UNAUTHORIZED
+        }
         EngineError::Plugin(error) if error.code() == "plugin_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         EngineError::Plugin(error) if error.code() == "plugin_host_failed" => StatusCode::INTERNAL_SERVER_ERROR,
         EngineError::NotFound { .. } => StatusCode::NOT_FOUND,

@@ -21,6 +21,7 @@ use crate::plugins::Plugins;
 use crate::publish::ticket;
 use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
 use crate::seal::{Sealer, SecretKey};
+use crate::sources::Sources;
 use crate::watch::{Seen, watch};
 use crate::webhooks::Webhooks;
 use crate::{EngineConfig, EngineError, StartError};
@@ -41,7 +42,9 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
     let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
     let key = config.secret_key.clone().map_or_else(|| SecretKey::of_directory(&config.data_dir), Ok)?;
-    let webhooks = Webhooks::open(store.clone(), client, Sealer::new(&key)).await?;
+    let sealer = Arc::new(Sealer::new(&key));
+    let webhooks = Webhooks::open(store.clone(), client, sealer.clone()).await?;
+    let sources = Sources::open(store.clone(), sealer).await?;
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,
@@ -69,6 +72,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         metrics,
         health,
         webhooks,
+        sources,
         plugins,
         guests: GuestThreads::start(config.guest_threads)?,
         feed: broadcast::Sender::new(FEED_LENGTH),

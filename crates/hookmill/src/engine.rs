@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
-use hookmill_core::{DeliveryId, EventEnvelope, EventId, TenantId, Webhook, WebhookName};
+use hookmill_core::{DeliveryId, EventEnvelope, EventId, FrappeSource, TenantId, Webhook, WebhookName};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,9 +15,10 @@ use crate::guests::GuestThreads;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
-use crate::preview::Preview;
+use crate::preview::{Preview, TestSend, TriedEvent};
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
+use crate::sources::{FrappeRequest, Sources};
 use crate::verify::Verification;
 use crate::webhooks::{StoredWebhook, Webhooks};
 use crate::{EngineConfig, EngineError, StartError};
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Health,
     pub(crate) webhooks: Webhooks,
+    pub(crate) sources: Sources,
     pub(crate) plugins: Plugins,
     pub(crate) guests: GuestThreads,
     pub(crate) feed: broadcast::Sender<Settled>,
@@ -85,13 +87,24 @@ impl Inner {
         }
     }
 
-    /// Saves a webhook whose plugin, where it is known already, takes its settings.
+    /// Saves a webhook whose plugin takes its settings.
     async fn put_webhook(
         &self,
         tenant: &TenantId,
         name: &WebhookName,
         webhook: Webhook,
     ) -> Result<(StoredWebhook, bool), EngineError> {
+        self.check_settings(tenant, name, &webhook).await?;
+        self.webhooks.put(tenant, name, webhook, self.clock.now()).await
+    }
+
+    /// Asks the webhook's plugin, where it is known already, whether it takes its settings.
+    pub(crate) async fn check_settings(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: &Webhook,
+    ) -> Result<(), EngineError> {
         let any = EventId::new("settings").expect("a valid id");
         if let Some(wanted) = &webhook.plugin
             && let Some(plugin) = self.plugins.pick(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
@@ -104,7 +117,7 @@ impl Inner {
                 .await
                 .unwrap_or(Ok(()))?;
         }
-        self.webhooks.put(tenant, name, webhook, self.clock.now()).await
+        Ok(())
     }
 }
 
@@ -127,6 +140,30 @@ impl Engine {
     ) -> Vec<Result<Published, EngineError>> {
         let (inner, tenant) = (self.inner.clone(), tenant.clone());
         self.inner.to_the_end(async move { inner.publish(&tenant, events).await }).await
+    }
+
+    /// Takes in what a Webhook of Frappe sent, if it is signed with a secret of the source; then it is an event like any.
+    pub async fn publish_from_frappe(
+        &self,
+        tenant: &TenantId,
+        request: FrappeRequest<'_>,
+    ) -> Result<Published, EngineError> {
+        self.inner.publish_from_frappe(tenant, request).await
+    }
+
+    /// Returns what is set for Frappe's Webhooks, secrets masked.
+    pub fn frappe_source(&self, tenant: &TenantId) -> FrappeSource {
+        self.inner.frappe_source(tenant)
+    }
+
+    /// Sets it anew; answers with the stored form.
+    pub async fn put_frappe_source(
+        &self,
+        tenant: &TenantId,
+        source: FrappeSource,
+    ) -> Result<FrappeSource, EngineError> {
+        let (inner, tenant) = (self.inner.clone(), tenant.clone());
+        self.inner.to_the_end(async move { inner.put_frappe_source(&tenant, source).await }).await
     }
 
     /// Saves a webhook under a name; answers with the stored form and whether it is new.
@@ -162,9 +199,31 @@ impl Engine {
         &self,
         tenant: &TenantId,
         name: &WebhookName,
-        event: EventEnvelope,
+        event: impl Into<TriedEvent>,
     ) -> Result<Preview, EngineError> {
-        self.inner.preview(tenant, name, event).await
+        self.inner.preview(tenant, name, event.into()).await
+    }
+
+    /// Says the same of a webhook that need not be saved; masks in one that has a name stand for what is stored.
+    pub async fn preview_unsaved(
+        &self,
+        tenant: &TenantId,
+        webhook: Webhook,
+        event: impl Into<TriedEvent>,
+    ) -> Result<Preview, EngineError> {
+        self.inner.preview_unsaved(tenant, webhook, event.into()).await
+    }
+
+    /// Sends what a webhook makes of an event to its receiver once, now, and tells what came back; records nothing and
+    /// tries nothing again.
+    pub async fn test_send(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        event: impl Into<TriedEvent>,
+    ) -> Result<TestSend, EngineError> {
+        let (inner, tenant, name, event) = (self.inner.clone(), tenant.clone(), name.clone(), event.into());
+        self.inner.to_the_end(async move { inner.test_send(&tenant, &name, event).await }).await
     }
 
     /// Finds deliveries, the newest first; `cursor` is the `next` of the page before.

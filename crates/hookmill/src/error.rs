@@ -3,7 +3,7 @@
 use crate::diff::PluginDiff;
 use crate::seal::SecretKeyError;
 use hookmill_core::ports::{StoreError, StoreErrorKind};
-use hookmill_core::{EventError, Explain, InvalidName, WebhookError};
+use hookmill_core::{EventError, Explain, InvalidName, SourceError, WebhookError};
 use hookmill_delivery::{AddressRefused, ClientError, RouteError};
 use hookmill_plugin::{HostError, LoadPluginError, SettingsError};
 
@@ -83,6 +83,9 @@ pub enum EngineError {
     /// The event bears the DocType of hookmill's own news.
     #[error("the DocType `hookmill` is that of hookmill's own events")]
     ReservedDoctype,
+    /// What a source sent, or what is to be set for it, was not taken.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The webhook is not one.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
@@ -146,6 +149,7 @@ impl Explain for EngineError {
             Self::Event(error) => error.code(),
             Self::EventIdTaken { .. } => "event_id_taken",
             Self::ReservedDoctype => "event_doctype_reserved",
+            Self::Source(error) => error.code(),
             Self::Webhook(error) => error.code(),
             Self::Route(error) => error.code(),
             Self::Address(error) => error.code(),
@@ -168,6 +172,7 @@ impl Explain for EngineError {
             Self::ReservedDoctype => {
                 Some("name your DocType otherwise; a webhook for `hookmill` hears its news".into())
             }
+            Self::Source(error) => error.help(),
             Self::Webhook(error) => error.help(),
             Self::Route(error) => error.help(),
             Self::Address(error) => error.help(),

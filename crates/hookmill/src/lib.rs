@@ -30,6 +30,7 @@ mod preview;
 mod publish;
 mod scheduler;
 mod seal;
+mod sources;
 mod verify;
 mod watch;
 mod webhooks;
@@ -47,9 +48,10 @@ pub use plugins::{
     CanaryEnd, CanaryInfo, Fared, PluginInfo, PluginVersion, ReloadFailure, Source, Suspension, Upload, UploadState,
     UploadStep, VersionState,
 };
-pub use preview::Preview;
+pub use preview::{Preview, TestSend, TriedEvent};
 pub use publish::Published;
 pub use seal::{SecretKey, SecretKeyError};
+pub use sources::FrappeRequest;
 pub use verify::{Compared, Verification};
 pub use webhooks::{StoredWebhook, check_webhook};
 

@@ -183,13 +183,13 @@ pub(crate) struct Webhooks {
     snapshot: ArcSwap<Snapshot>,
     store: Arc<dyn Store>,
     client: Client,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     writing: Mutex<()>,
 }
 
 impl Webhooks {
     /// Reads the webhooks; one that can't be opened with the key is no reason to go on without it.
-    pub(crate) async fn open(store: Arc<dyn Store>, client: Client, sealer: Sealer) -> Result<Self, StartError> {
+    pub(crate) async fn open(store: Arc<dyn Store>, client: Client, sealer: Arc<Sealer>) -> Result<Self, StartError> {
         let opened = store.config(KIND).await?.into_iter().map(|entry| {
             let value = sealer.open(&entry.key, &entry.value)?;
             Ok::<_, StartError>(ConfigEntry { value, ..entry })
@@ -257,6 +257,21 @@ impl Webhooks {
         let expected = stored.as_ref().map_or(Revision(0), |hook| hook.revision);
         let hook = self.save(tenant, name, webhook, expected).await?;
         Ok((StoredWebhook::from(&*hook), stored.is_none()))
+    }
+
+    /// Prepares a webhook as saving it under this name would, without saving it.
+    pub(crate) async fn unsaved(
+        &self,
+        tenant: &TenantId,
+        name: &WebhookName,
+        webhook: Webhook,
+        now: Timestamp,
+    ) -> Result<Hook, EngineError> {
+        self.check_addresses(&webhook).await?;
+        let stored = self.find(tenant, name);
+        let mut webhook = webhook.with_secrets_of(stored.as_ref().map(|hook| hook.webhook()))?;
+        webhook.secrets.iter_mut().for_each(|secret| secret.settle(now));
+        Hook::prepare(tenant.clone(), name.clone(), webhook, &self.client, Revision(0))
     }
 
     /// Refuses a webhook whose receiver is where requests may not go, as far as that can be told beforehand.

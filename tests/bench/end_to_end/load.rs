@@ -15,7 +15,7 @@ pub(crate) const CONNECTIONS: usize = 64;
 /// Events of one NDJSON request.
 const BATCH: usize = 100;
 
-const DOCUMENT: &str = include_str!("../../documents/quotation-on-update.json");
+pub(crate) const DOCUMENT: &str = include_str!("../../documents/quotation-on-update.json");
 
 /// How events go in.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "a bench tells its figures, and ends where it can't go on")]
 
+mod frappe;
 mod load;
 mod neighbours;
 mod receiver;
@@ -25,6 +26,8 @@ struct Options {
     hookmill: PathBuf,
     /// Where the built plugins are.
     plugins: PathBuf,
+    /// A Python that has what Frappe's worker sends with.
+    python: PathBuf,
     scenario: String,
 }
 
@@ -35,6 +38,7 @@ impl Options {
             events: 20_000,
             hookmill: target.join("release/hookmill"),
             plugins: target.join("plugins"),
+            python: "python3".into(),
             scenario: "rate".into(),
         };
         let mut args = std::env::args().skip(1);
@@ -44,6 +48,7 @@ impl Options {
                 "--events" => options.events = value().parse().expect("a number of events"),
                 "--hookmill" => options.hookmill = value().into(),
                 "--plugins" => options.plugins = value().into(),
+                "--python" => options.python = value().into(),
                 // Cargo adds this one.
                 "--bench" => {}
                 scenario => options.scenario = scenario.to_owned(),
@@ -59,9 +64,10 @@ async fn main() {
     match options.scenario.as_str() {
         "rate" => rate(&options).await,
         "reload" => reload(&options).await,
+        "frappe" => frappe::frappe(&options).await,
         "neighbours" => neighbours::neighbours(&options).await,
         "dead-receiver" => neighbours::dead_receiver(&options).await,
-        other => panic!("there is no scenario {other:?}; there are `rate`, `reload`, `neighbours` and `dead-receiver`"),
+        other => panic!("there is no scenario {other:?}; there are `rate`, `reload`, `frappe`, `neighbours` and `dead-receiver`"),
     }
 }
 
@@ -82,8 +88,7 @@ async fn rate(options: &Options) {
         let cpu_before = server.cpu();
         let elapsed = load.publish(events, way).await;
         let cpu = server.cpu() - cpu_before;
-        let rate = events as f64 / elapsed.as_secs_f64();
-        println!("{name:<34}{rate:>10.0}{:>10.2}{:>13.0} µs", rate / bare, cpu.as_secs_f64() * 1e6 / events as f64);
+        figures(name, events, elapsed, bare, cpu);
         bare = load.bare_loop(events, CONNECTIONS).await;
         println!("{:<34}{bare:>10.0}{:>10}", "bare client loop again", "1");
     }
@@ -97,6 +102,12 @@ async fn rate(options: &Options) {
     }
     println!("\nreceived twice: {}", receiver.duplicates());
     server.stop().await;
+}
+
+/// Prints a rate beside another one, with the CPU time of an event.
+fn figures(name: &str, events: usize, elapsed: Duration, beside: f64, cpu: Duration) {
+    let rate = events as f64 / elapsed.as_secs_f64();
+    println!("{name:<34}{rate:>10.0}{:>10.2}{:>13.0} µs", rate / beside, cpu.as_secs_f64() * 1e6 / events as f64);
 }
 
 /// All events at full speed while the plugin is replaced twenty times.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -43,8 +43,13 @@ impl Server {
             "doctype": "Quotation", "doc_event": "on_update", "request_url": format!("{}/in", receiver.url),
             "plugin": {"name": "invoice"}, "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
         });
-        server.put("/v1/webhooks/bench", "application/json", webhook.to_string().into_bytes()).await;
+        server.webhook(&webhook).await;
         server
+    }
+
+    /// Puts another webhook in the place of the one with the plugin.
+    pub(crate) async fn webhook(&self, webhook: &Value) {
+        self.put("/v1/webhooks/bench", "application/json", webhook.to_string().into_bytes()).await;
     }
 
     /// Uploads a component, which then is the active version.

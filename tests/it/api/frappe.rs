@@ -79,7 +79,7 @@ impl Case {
 }
 
 /// Reads the bytes of a request.
-fn parsed(raw: &[u8]) -> Received {
+pub(super) fn parsed(raw: &[u8]) -> Received {
     let head_len = raw.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     let head = String::from_utf8(raw[..head_len].to_vec()).expect("a head in ASCII");
     let mut lines = head.split("\r\n");

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::Client;
-use crate::args::Webhook;
+use crate::args::{TriedEvent, Webhook};
 use crate::commands::{event_in, name_of, read};
-use crate::exit_code::{Failure, of_code};
+use crate::exit_code::{FAILED, Failure, of_code};
 use crate::output::{Output, Span, bytes, field, inline, pretty};
 
 pub(crate) async fn run(command: Webhook, client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
@@ -25,7 +25,16 @@ pub(crate) async fn run(command: Webhook, client: &Client, output: &Output) -> a
             output.answer(&serde_json::json!({"deleted": name}), || format!("webhook {name} is removed"));
             Ok(ExitCode::SUCCESS)
         }
-        Webhook::Preview { name, event } => preview(client, &name, &event, output).await,
+        Webhook::Preview { name: Some(name), event, .. } => {
+            let answer = client.post(&path(&[&name, "preview"]), "application/json", trial(None, event)?).await?;
+            Ok(show_trial(&answer, output))
+        }
+        Webhook::Preview { file, event, .. } => {
+            let body = trial(file.as_deref(), event)?;
+            let answer = client.post(&path(&["preview"]), "application/json", body).await?;
+            Ok(show_trial(&answer, output))
+        }
+        Webhook::Test { name, event } => test(client, &name, event, output).await,
     }
 }
 
@@ -110,13 +119,37 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn preview(client: &Client, name: &str, event: &Path, output: &Output) -> anyhow::Result<ExitCode> {
-    let text = read(event)?;
-    // The server tells what is wrong with what is not UTF-8.
-    let event = std::str::from_utf8(&text).map_or_else(|_| text.clone(), |text| event_in(text).into());
-    let answer = client.post(&path(&[name, "preview"]), "application/json", event).await?;
+/// Makes the body that says with which event a webhook, of a file if it is not saved, is tried out.
+fn trial(file: Option<&Path>, which: TriedEvent) -> anyhow::Result<Vec<u8>> {
+    let mut parts = Vec::new();
+    if let Some(file) = file {
+        parts.push(part("webhook", &read(file)?));
+    }
+    match which {
+        TriedEvent { event: Some(event), .. } => {
+            let text = read(&event)?;
+            let event = std::str::from_utf8(&text).map_or(&*text, |text| event_in(text).as_bytes());
+            if file.is_none() {
+                // The server tells what is wrong with what is no event.
+                return Ok(event.to_vec());
+            }
+            parts.push(part("event", event));
+        }
+        TriedEvent { event_id: Some(id), .. } => parts.push(part("event_id", json!(id).to_string().as_bytes())),
+        TriedEvent { delivery, .. } => parts.push(part("delivery", json!(delivery).to_string().as_bytes())),
+    }
+    Ok([b"{".as_slice(), &parts.join(&b","[..]), b"}"].concat())
+}
+
+/// Writes a field whose value is JSON already, with every number in its spelling.
+fn part(name: &str, json: &[u8]) -> Vec<u8> {
+    [format!("{name:?}:").as_bytes(), json].concat()
+}
+
+/// Prints a preview; the exit code is that of the plugin's run.
+fn show_trial(answer: &Value, output: &Output) -> ExitCode {
     if output.is_json() {
-        output.line(&answer);
+        output.line(answer);
     } else {
         if answer["matches"] == false {
             output.line("note: this event would not reach the webhook: DocType or Doc Event differ, or it is disabled");
@@ -130,15 +163,32 @@ async fn preview(client: &Client, name: &str, event: &Path, output: &Output) -> 
                 ));
                 print_request(&answer["request"], output);
             }
-            decision => output.heading(&format!("{}: {}", decision.unwrap_or("fail"), field(&answer, "reason"))),
+            decision => output.heading(&format!("{}: {}", decision.unwrap_or("fail"), field(answer, "reason"))),
         }
         print_error(&answer["error"], output);
         print_plugin(&answer["plugin"], output);
     }
     match answer["decision"].as_str() {
-        Some("fail") => Ok(of_code(answer["error"]["code"].as_str().unwrap_or_default()).into()),
-        _ => Ok(ExitCode::SUCCESS),
+        Some("fail") => of_code(answer["error"]["code"].as_str().unwrap_or_default()).into(),
+        _ => ExitCode::SUCCESS,
     }
+}
+
+async fn test(client: &Client, name: &str, event: TriedEvent, output: &Output) -> anyhow::Result<ExitCode> {
+    let answer = client.post(&path(&[name, "test"]), "application/json", trial(None, event)?).await?;
+    let code = show_trial(&answer, output);
+    let Some(outcome) = answer["outcome"].as_str() else { return Ok(code) };
+    if !output.is_json() {
+        let response = &answer["response"];
+        if !response.is_null() {
+            output.heading(&format!("→ {} after {} ms", field(response, "status"), field(&answer, "duration_ms")));
+            print_request(response, output);
+        }
+        print_plugin(&answer["judge"], output);
+        let reason = answer["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+        output.line(format!("a delivery would be {outcome}{}", inline(&reason)));
+    }
+    Ok(if outcome == "delivered" { ExitCode::SUCCESS } else { FAILED.into() })
 }
 
 /// Of a body that is no text, so many bytes are shown.

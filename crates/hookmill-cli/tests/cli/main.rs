@@ -19,3 +19,4 @@ mod receiver;
 mod send;
 mod serve;
 mod support;
+mod trying;

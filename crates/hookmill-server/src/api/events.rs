@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use hookmill::core::{DeliveryId, EventError, EventId};
 use hookmill::{EngineError, EventEnvelope, Explain as _, Published};
@@ -31,9 +31,13 @@ pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, body: Bo
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return publish_batch(&api, "index", elements(&body)?).await;
     }
-    let published = api.engine.publish(&api.tenant, EventEnvelope::parse(&body)?).await?;
+    Ok(taken(&api.engine.publish(&api.tenant, EventEnvelope::parse(&body)?).await?))
+}
+
+/// The answer for one event that was published.
+pub(super) fn taken(published: &Published) -> Response {
     let status = if published.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(Taken::one(&published))).into_response())
+    (status, Json(Taken::one(published))).into_response()
 }
 
 /// An event of a batch with its place: its line counted from 1, or its index counted from 0.
