@@ -3,6 +3,7 @@
 //! Never runs SQLite on an async thread: writes go to the writer's own thread, reads to tokio's blocking pool.
 
 mod apply;
+mod log_check;
 mod log_file;
 mod read;
 mod row;
@@ -61,6 +62,8 @@ pub struct SqliteOptions {
     pub page_size: i64,
     /// The most bytes that the database may have, the log not counted; beyond, the store is full.
     pub file_bytes_max: Option<i64>,
+    /// Length up to which the whole file is checked for damage at the start; of a larger one, the small tables are.
+    pub check_bytes_max: u64,
     /// How long to wait for another program that holds the file, such as `sqlite3` in a transaction.
     pub lock_timeout: Duration,
     /// Whether each commit is synced before it is answered. Without, a power cut takes what was acknowledged last:
@@ -78,6 +81,7 @@ impl Default for SqliteOptions {
             checkpoint_bytes: 32 << 20,
             page_size: 8192,
             file_bytes_max: None,
+            check_bytes_max: 256 << 20,
             lock_timeout: Duration::from_secs(10),
             sync_each_commit: true,
         }
@@ -113,8 +117,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// `InUse` if another process, or another store of this one, has it open; `Damaged` if the file is not a
-    /// database of hookmill, or of a newer version.
+    /// `InUse` if another process, or another store of this one, has it open; `Damaged` if the file or its log is
+    /// damaged, not a database of hookmill, or of a newer version.
     pub fn open(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         Self::open_inner(dir, options).map_err(|trouble| trouble.during("open"))
     }

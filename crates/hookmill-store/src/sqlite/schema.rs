@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::trouble::{Trouble, io_trouble, sync_trouble};
-use super::{SqliteOptions, log_file};
+use super::{SqliteOptions, log_check, log_file};
 
 /// The name of the file inside the data directory.
 pub(super) const FILE_NAME: &str = "hookmill.db";
@@ -82,6 +82,7 @@ pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connect
         let cause = format!("SQLite {} is older than 3.51.3, which never loses a commit", rusqlite::version());
         return Err(Trouble::new(StoreErrorKind::Unavailable, cause));
     }
+    check_log(&dir.join(LOG_NAME))?;
     let mut db = Connection::open_with_flags(
         dir.join(FILE_NAME),
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -92,6 +93,9 @@ pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connect
     // The page size counts only while the file is empty.
     db.pragma_update(None, "page_size", options.page_size)?;
     let known = check_kind(&db)?;
+    if known {
+        check_pages(&db, dir, options)?;
+    }
     turn_log_on(&db)?;
     db.pragma_update(None, "synchronous", if options.sync_each_commit { "full" } else { "normal" })?;
     // The writer checkpoints by itself, after it has answered: SQLite's own checkpoint hides a failed sync.
@@ -167,6 +171,35 @@ pub(super) fn open_reader(dir: &Path) -> Result<Connection, Trouble> {
     db.set_prepared_statement_cache_capacity(64);
     db.pragma_update(None, "query_only", true)?;
     Ok(db)
+}
+
+/// Refuses a log with damage that SQLite would take for its end.
+fn check_log(path: &Path) -> Result<(), Trouble> {
+    match log_check::damage(path).map_err(|error| io_trouble("read", path, &error))? {
+        None => Ok(()),
+        Some(what) => Err(Trouble::new(StoreErrorKind::Damaged, format!("{LOG_NAME}: {what}"))),
+    }
+}
+
+/// Refuses a file whose pages don't fit together. A large one takes long to read, so only the small tables of it are
+/// checked, without which the engine would start as if nothing had been set up.
+fn check_pages(db: &Connection, dir: &Path, options: &SqliteOptions) -> Result<(), Trouble> {
+    let path = dir.join(FILE_NAME);
+    let len = path.metadata().map_err(|error| io_trouble("read", &path, &error))?.len();
+    let whole = ["PRAGMA quick_check(1)"].as_slice();
+    let small =
+        ["PRAGMA quick_check(meta)", "PRAGMA quick_check(webhook_name)", "PRAGMA quick_check(config)"].as_slice();
+    for sql in if len <= options.check_bytes_max { whole } else { small } {
+        let found = match db.query_row(sql, [], |row| row.get::<_, String>(0)).map_err(Trouble::from) {
+            Err(trouble) if trouble.kind == StoreErrorKind::Damaged => trouble.cause,
+            found => found?,
+        };
+        if found != "ok" {
+            let cause = format!("the check of {FILE_NAME} ({sql}) found: {}", found.trim().replace('\n', "; "));
+            return Err(Trouble::new(StoreErrorKind::Damaged, cause));
+        }
+    }
+    Ok(())
 }
 
 /// Tells whether the file has our tables; a file that is neither empty nor ours is refused.

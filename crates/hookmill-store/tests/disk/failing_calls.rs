@@ -22,7 +22,9 @@ struct Run {
 
 impl Run {
     fn codes(&self) -> Vec<&str> {
-        let code = |note| if let &Note::Refused { ref code, .. } = note { Some(code.as_str()) } else { None };
+        fn code(note: &Note) -> Option<&str> {
+            if let Note::Refused { code, .. } = note { Some(code) } else { None }
+        }
         notes(&self.ops).filter_map(code).collect()
     }
 
