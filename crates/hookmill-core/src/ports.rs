@@ -178,7 +178,7 @@ pub struct Page<T> {
 }
 
 /// A delivery with all that is known of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryDetail {
     /// The row.
     pub row: DeliveryRow,

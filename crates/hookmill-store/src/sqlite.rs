@@ -3,6 +3,8 @@
 //! Never runs SQLite on an async thread: writes go to the writer's own thread, reads to tokio's blocking pool.
 
 mod apply;
+mod log_check;
+mod log_file;
 mod read;
 mod row;
 mod schema;
@@ -32,7 +34,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use row::Row;
 use shared::Shared;
-use trouble::Trouble;
+use trouble::{Trouble, io_trouble, sync_trouble};
 use writer::{Call, Job, Writer};
 
 /// The name of the file whose lock says that a process has the store open.
@@ -60,8 +62,13 @@ pub struct SqliteOptions {
     pub page_size: i64,
     /// The most bytes that the database may have, the log not counted; beyond, the store is full.
     pub file_bytes_max: Option<i64>,
+    /// Length up to which the whole file is checked for damage at the start; of a larger one, the small tables are.
+    pub check_bytes_max: u64,
     /// How long to wait for another program that holds the file, such as `sqlite3` in a transaction.
     pub lock_timeout: Duration,
+    /// Whether each commit is synced before it is answered. Without, a power cut takes what was acknowledged last:
+    /// for measuring what the syncs cost, and for tests that must see the loss. Never for data.
+    pub sync_each_commit: bool,
 }
 
 impl Default for SqliteOptions {
@@ -74,7 +81,9 @@ impl Default for SqliteOptions {
             checkpoint_bytes: 32 << 20,
             page_size: 8192,
             file_bytes_max: None,
+            check_bytes_max: 256 << 20,
             lock_timeout: Duration::from_secs(10),
+            sync_each_commit: true,
         }
     }
 }
@@ -108,8 +117,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// `InUse` if another process, or another store of this one, has it open; `Damaged` if the file is not a
-    /// database of hookmill, or of a newer version.
+    /// `InUse` if another process, or another store of this one, has it open; `Damaged` if the file or its log is
+    /// damaged, not a database of hookmill, or of a newer version.
     pub fn open(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         Self::open_inner(dir, options).map_err(|trouble| trouble.during("open"))
     }
@@ -117,6 +126,8 @@ impl SqliteStore {
     fn open_inner(dir: &Path, options: SqliteOptions) -> Result<Self, Trouble> {
         let lock = prepare(dir)?;
         let db = schema::open_writer(dir, &options)?;
+        // SQLite syncs it too, but tells nobody if that fails.
+        sync_dir(dir)?;
         let (shared, next, newest) = upkeep::load(&db)?;
         let shared = Arc::new(shared);
         let readers = (0..options.readers.max(1)).map(|_| schema::open_reader(dir)).collect::<Result<Vec<_>, _>>()?;
@@ -154,9 +165,13 @@ impl SqliteStore {
 
     /// Lets no new call in.
     fn stop(&self) -> Closing {
-        drop(hold(&self.jobs).take());
         self.readers.permits.close();
-        Closing { writer: hold(&self.writer).take(), readers: Arc::clone(&self.readers), lock: Arc::clone(&self.lock) }
+        Closing {
+            jobs: hold(&self.jobs).take(),
+            writer: hold(&self.writer).take(),
+            readers: Arc::clone(&self.readers),
+            lock: Arc::clone(&self.lock),
+        }
     }
 
     async fn write<T>(
@@ -209,16 +224,18 @@ impl Drop for SqliteStore {
 
 /// A store that lets no new call in.
 struct Closing {
+    jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
     lock: Arc<Mutex<Option<File>>>,
 }
 
 impl Closing {
-    /// Waits for what is queued. The writer closes the file last: the last connection moves the log into the
-    /// database and removes it.
+    /// Waits for what is queued. The writer closes the file last, because it alone knows whether the log may be
+    /// removed.
     fn finish(self) {
         hold(&self.readers.idle).clear();
+        drop(self.jobs);
         if self.writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the writer of the store panicked");
         }
@@ -236,8 +253,7 @@ fn prepare(dir: &Path) -> Result<File, Trouble> {
         builder.create(dir).map_err(|error| io_trouble("make the directory", dir, &error))?;
         // Else a power cut could take the directory with everything that was synced inside it.
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            let synced = File::open(parent).and_then(|parent| parent.sync_all());
-            synced.map_err(|error| io_trouble("sync the directory", parent, &error))?;
+            sync_dir(parent)?;
         }
     }
     // Documents are nobody else's business, even in a directory that others may enter; the log gets the same mode.
@@ -254,6 +270,14 @@ fn prepare(dir: &Path) -> Result<File, Trouble> {
     }
 }
 
+/// Makes sure that the names of files made in `dir` are there after a power cut.
+fn sync_dir(dir: &Path) -> Result<(), Trouble> {
+    // Elsewhere directories can't be opened, and need not be.
+    #[cfg(unix)]
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| sync_trouble(dir, &error))?;
+    Ok(())
+}
+
 /// Opens a file that only its owner may read, made empty if it is not there.
 fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -261,14 +285,6 @@ fn private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-fn io_trouble(attempted: &str, path: &Path, error: &io::Error) -> Trouble {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreErrorKind::Full,
-        _ => StoreErrorKind::Unavailable,
-    };
-    Trouble::new(kind, format!("could not {attempted} {}: {error}", path.display()))
 }
 
 #[async_trait]

@@ -4,13 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use hookmill_core::ports::StoreErrorKind;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::SqliteOptions;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, io_trouble, sync_trouble};
+use super::{SqliteOptions, log_check, log_file};
 
 /// The name of the file inside the data directory.
 pub(super) const FILE_NAME: &str = "hookmill.db";
+
+/// The name of the write-ahead log beside it, which SQLite makes.
+const LOG_NAME: &str = "hookmill.db-wal";
 
 /// Marks the file as hookmill's own ("hkml"), so that `file` can tell and no other database is taken for it.
 const APPLICATION_ID: i32 = 0x686b_6d6c;
@@ -78,22 +82,28 @@ pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connect
         let cause = format!("SQLite {} is older than 3.51.3, which never loses a commit", rusqlite::version());
         return Err(Trouble::new(StoreErrorKind::Unavailable, cause));
     }
+    check_log(&dir.join(LOG_NAME))?;
     let mut db = Connection::open_with_flags(
         dir.join(FILE_NAME),
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
+    close_without_checkpoint(&db, true)?;
     db.busy_timeout(options.lock_timeout)?;
     db.set_prepared_statement_cache_capacity(64);
     // The page size counts only while the file is empty.
     db.pragma_update(None, "page_size", options.page_size)?;
     let known = check_kind(&db)?;
-    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    db.pragma_update(None, "synchronous", "full")?;
+    if known {
+        check_pages(&db, dir, options)?;
+    }
+    turn_log_on(&db)?;
+    db.pragma_update(None, "synchronous", if options.sync_each_commit { "full" } else { "normal" })?;
     // The writer checkpoints by itself, after it has answered: SQLite's own checkpoint hides a failed sync.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.pragma_update(None, "journal_size_limit", 4 * options.checkpoint_bytes)?;
     db.pragma_update(None, "cache_size", -(options.cache_bytes / 1024))?;
     db.pragma_update(None, "temp_store", "memory")?;
+    take_over_log(&db, dir)?;
     if let Some(bytes) = options.file_bytes_max {
         db.pragma_update_and_check(None, "max_page_count", (bytes / options.page_size).max(1), |_| Ok(()))?;
     }
@@ -107,16 +117,89 @@ pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connect
     Ok(db)
 }
 
+/// Says whether closing the last connection leaves the log alone. After a failed sync it must: moving the log would
+/// sync again, hear yes and remove the only good copy.
+pub(super) fn close_without_checkpoint(db: &Connection, without: bool) -> Result<(), Trouble> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, without)?;
+    Ok(())
+}
+
+/// Makes the file one with a write-ahead log, if it is not yet.
+fn turn_log_on(db: &Connection) -> Result<(), Trouble> {
+    let mut statement = db.prepare("PRAGMA journal_mode = wal")?;
+    let mut rows = statement.query([])?;
+    let mut mode = String::new();
+    // To the end: the change is committed after the row that tells of it, and that commit can fail.
+    while let Some(row) = rows.next()? {
+        mode = row.get(0)?;
+    }
+    if mode == "wal" {
+        return Ok(());
+    }
+    let cause = format!("{FILE_NAME} can't have a write-ahead log here; put the data directory on a local disk");
+    Err(Trouble::new(StoreErrorKind::Unavailable, cause))
+}
+
+/// Makes sure of what an earlier process left in the log, and moves it into the database, before anything is written
+/// behind it.
+fn take_over_log(db: &Connection, dir: &Path) -> Result<(), Trouble> {
+    // Nobody else writes meanwhile.
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    let path = dir.join(LOG_NAME);
+    let log = log_file::write_anew(&path).map_err(|error| io_trouble("write anew", &path, &error))?;
+    log.map_or(Ok(()), |log| log.sync_all()).map_err(|error| sync_trouble(&path, &error))?;
+    db.execute_batch("COMMIT")?;
+    move_log(db)
+}
+
+/// Moves the log into the database.
+pub(super) fn move_log(db: &Connection) -> Result<(), Trouble> {
+    let mut statement = db.prepare("PRAGMA wal_checkpoint(PASSIVE)")?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
 /// Opens a connection that can't write.
 pub(super) fn open_reader(dir: &Path) -> Result<Connection, Trouble> {
     let db = Connection::open_with_flags(
         dir.join(FILE_NAME),
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
+    close_without_checkpoint(&db, true)?;
     db.busy_timeout(Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(64);
     db.pragma_update(None, "query_only", true)?;
     Ok(db)
+}
+
+/// Refuses a log with damage that SQLite would take for its end.
+fn check_log(path: &Path) -> Result<(), Trouble> {
+    match log_check::damage(path).map_err(|error| io_trouble("read", path, &error))? {
+        None => Ok(()),
+        Some(what) => Err(Trouble::new(StoreErrorKind::Damaged, format!("{LOG_NAME}: {what}"))),
+    }
+}
+
+/// Refuses a file whose pages don't fit together. A large one takes long to read, so only the small tables of it are
+/// checked, without which the engine would start as if nothing had been set up.
+fn check_pages(db: &Connection, dir: &Path, options: &SqliteOptions) -> Result<(), Trouble> {
+    let path = dir.join(FILE_NAME);
+    let len = path.metadata().map_err(|error| io_trouble("read", &path, &error))?.len();
+    let whole = ["PRAGMA quick_check(1)"].as_slice();
+    let small =
+        ["PRAGMA quick_check(meta)", "PRAGMA quick_check(webhook_name)", "PRAGMA quick_check(config)"].as_slice();
+    for sql in if len <= options.check_bytes_max { whole } else { small } {
+        let found = match db.query_row(sql, [], |row| row.get::<_, String>(0)).map_err(Trouble::from) {
+            Err(trouble) if trouble.kind == StoreErrorKind::Damaged => trouble.cause,
+            found => found?,
+        };
+        if found != "ok" {
+            let cause = format!("the check of {FILE_NAME} ({sql}) found: {}", found.trim().replace('\n', "; "));
+            return Err(Trouble::new(StoreErrorKind::Damaged, cause));
+        }
+    }
+    Ok(())
 }
 
 /// Tells whether the file has our tables; a file that is neither empty nor ours is refused.

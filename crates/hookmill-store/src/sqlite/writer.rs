@@ -13,7 +13,7 @@ use super::apply::{Apply, Next, Staged};
 use super::row::Row;
 use super::shared::Shared;
 use super::trouble::Trouble;
-use super::{SqliteOptions, upkeep};
+use super::{SqliteOptions, schema, upkeep};
 
 /// The most records and bytes of one group commit: enough to make a sync cheap, small enough to answer soon.
 const GROUP_RECORDS_MAX: usize = 1024;
@@ -100,6 +100,19 @@ impl Writer {
                 }
             }
             self.tidy();
+        }
+        self.leave();
+    }
+
+    /// Moves the log into the database and lets SQLite remove it with the last connection, unless the file is in
+    /// doubt. What stays in the log is moved at the next start.
+    fn leave(&self) {
+        if self.shared.failed() {
+            return;
+        }
+        let moved = schema::move_log(&self.db).and_then(|()| schema::close_without_checkpoint(&self.db, false));
+        if let Err(trouble) = moved {
+            tracing::warn!(cause = trouble.cause, "the log stays beside the database until the next start");
         }
     }
 

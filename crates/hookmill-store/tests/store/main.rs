@@ -10,6 +10,7 @@ use hookmill_store::conformance::Subject;
 use hookmill_store::{MemoryStore, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
+mod damage;
 mod sqlite;
 
 #[derive(Default)]

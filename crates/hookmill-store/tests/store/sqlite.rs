@@ -44,11 +44,11 @@ fn event(id: &str, doc_bytes: usize) -> NewEvent {
     }
 }
 
-async fn append(store: &SqliteStore, id: &str, doc_bytes: usize) -> Result<Appended, StoreError> {
+pub(crate) async fn append(store: &SqliteStore, id: &str, doc_bytes: usize) -> Result<Appended, StoreError> {
     Ok(store.append(vec![Record::Event(event(id, doc_bytes))], Fence(0)).await?.remove(0))
 }
 
-async fn pending_count(store: &SqliteStore) -> usize {
+pub(crate) async fn pending_count(store: &SqliteStore) -> usize {
     store.pending(None, Timestamp::MAX, usize::MAX >> 1).await.unwrap().len()
 }
 
