@@ -11,10 +11,10 @@ use hookmill_delivery::frappe::is_signed;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::{EngineError, StartError};
 use crate::engine::Inner;
 use crate::publish::Published;
 use crate::seal::Sealer;
+use crate::{EngineError, StartError};
 
 const KIND: &str = "source";
 

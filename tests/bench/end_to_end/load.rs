@@ -108,7 +108,11 @@ impl<'a> Load<'a> {
 }
 
 /// Starts something so many times a second, whether or not earlier ones have ended.
-pub(crate) async fn steadily<T, F: Future<Output = T>>(per_second: u32, span: Duration, start: impl Fn() -> F) -> Vec<T> {
+pub(crate) async fn steadily<T, F: Future<Output = T>>(
+    per_second: u32,
+    span: Duration,
+    start: impl Fn() -> F,
+) -> Vec<T> {
     let mut ticks = tokio::time::interval(Duration::from_millis(2));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let total = (f64::from(per_second) * span.as_secs_f64()) as usize;

@@ -67,7 +67,9 @@ async fn main() {
         "frappe" => frappe::frappe(&options).await,
         "neighbours" => neighbours::neighbours(&options).await,
         "dead-receiver" => neighbours::dead_receiver(&options).await,
-        other => panic!("there is no scenario {other:?}; there are `rate`, `reload`, `frappe`, `neighbours` and `dead-receiver`"),
+        other => panic!(
+            "there is no scenario {other:?}; there are `rate`, `reload`, `frappe`, `neighbours` and `dead-receiver`"
+        ),
     }
 }
 

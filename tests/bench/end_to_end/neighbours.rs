@@ -41,15 +41,18 @@ pub(crate) async fn dead_receiver(options: &Options) {
     let url = format!("http://{}/in", silent.local_addr().expect("an address"));
     // Its backlog accepts connections; nobody ever reads from them.
     let webhook = json!({"doctype": "Silent", "doc_event": "on_update", "request_url": url});
-    server.webhook("silent", &webhook).await;
+    server.webhook_as("silent", &webhook).await;
     for from in (0..WAITING).step_by(1_000) {
-        let event = |number| json!({"doctype": "Silent", "doc_event": "on_update", "doc": {"name": number}}).to_string();
+        let event =
+            |number| json!({"doctype": "Silent", "doc_event": "on_update", "doc": {"name": number}}).to_string();
         let lines: String = (from..from + 1_000).map(|number| event(number) + "\n").collect();
         server.publish("application/x-ndjson", lines).await;
     }
     let beside = load.latency(NEIGHBOUR, SPAN * 4).await;
     let after = load.latency(NEIGHBOUR, SPAN).await;
-    println!("{WAITING} deliveries wait for a receiver that never answers; the neighbour has {NEIGHBOUR} events a second");
+    println!(
+        "{WAITING} deliveries wait for a receiver that never answers; the neighbour has {NEIGHBOUR} events a second"
+    );
     for (when, (p50, p99)) in [("before", before), ("beside it", beside), ("later", after)] {
         println!("{when:<12} p50 {p50:>10.2?}   p99 {p99:>10.2?}");
     }
@@ -72,16 +75,13 @@ pub(crate) async fn neighbours(options: &Options) {
             "doctype": kind, "doc_event": "on_update", "request_url": format!("{}/in", receiver.url),
             "plugin": {"name": kind, "settings": settings},
         });
-        server.webhook(kind, &webhook).await;
+        server.webhook_as(kind, &webhook).await;
         let alone = load.latency(NEIGHBOUR, SPAN).await;
         let event = json!({"doctype": kind, "doc_event": "on_update", "doc": {"name": "h"}}).to_string();
         let hostile = steadily(HOSTILE, SPAN, || server.publish("application/json", event.clone()));
         let (beside, _) = tokio::join!(load.latency(NEIGHBOUR, SPAN), hostile);
         let change = (beside.1.as_secs_f64() / alone.1.as_secs_f64() - 1.0) * 100.0;
-        println!(
-            "{kind:<14}{:>12.2?}{:>12.2?}{:>12.2?}{:>12.2?}{change:>+9.0}%",
-            alone.0, alone.1, beside.0, beside.1
-        );
+        println!("{kind:<14}{:>12.2?}{:>12.2?}{:>12.2?}{:>12.2?}{change:>+9.0}%", alone.0, alone.1, beside.0, beside.1);
     }
     server.stop().await;
 }

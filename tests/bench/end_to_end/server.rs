@@ -64,8 +64,8 @@ impl Server {
         self.put(&format!("/v1/plugins/{name}"), "application/wasm", wasm).await;
     }
 
-    /// Saves a webhook.
-    pub(crate) async fn webhook(&self, name: &str, webhook: &serde_json::Value) {
+    /// Saves a webhook under a name of its own.
+    pub(crate) async fn webhook_as(&self, name: &str, webhook: &Value) {
         self.put(&format!("/v1/webhooks/{name}"), "application/json", webhook.to_string().into_bytes()).await;
     }
 

@@ -145,7 +145,8 @@ async fn a_replay_of_more_than_ten_thousand_leaves_none_out() {
     // Those that are sent again while the pages are read are no longer found, and none is found twice.
     assert_eq!((report.matched, report.redelivered, report.passed_over), (EVENTS as u64, EVENTS as u64, 0));
     hookmill_testing::wait_until("all to arrive again", async || stand.receiver.count() == 2 * EVENTS).await;
-    let mut ids: Vec<String> = stand.receiver.requests().iter().map(|one| one.header("webhook-id").to_owned()).collect();
+    let mut ids: Vec<String> =
+        stand.receiver.requests().iter().map(|one| one.header("webhook-id").to_owned()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), EVENTS, "a replay has the id of its original");
