@@ -7,6 +7,7 @@ use crate::retry::Retry;
 use crate::{Explain, WebhookName};
 
 mod auth;
+mod disabled;
 mod envelope;
 mod plugin;
 mod rate;
@@ -15,6 +16,7 @@ mod signing;
 mod success;
 
 pub use auth::{Auth, Basic, ClientAuth, Mtls, OAuth2};
+pub use disabled::Disabled;
 pub use envelope::{Envelope, Handshake};
 pub use plugin::{Grant, OnError, PluginUse};
 pub use rate::RateLimit;
@@ -111,16 +113,6 @@ pub struct Webhook {
     /// Why hookmill itself disabled the webhook, where it did; saving it as enabled clears this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Disabled>,
-}
-
-/// Why hookmill disabled a webhook, and since when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Disabled {
-    /// Since when.
-    pub at: jiff::Timestamp,
-    /// Why, to be read by an operator.
-    pub reason: String,
 }
 
 fn yes() -> bool {

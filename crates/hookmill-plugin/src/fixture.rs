@@ -158,12 +158,12 @@ impl Fixture {
             .map_err(|error| format!("`event`: {error}"))
     }
 
-    /// Returns `component` with `fixtures` embedded.
+    /// Returns `component` with `fixtures` embedded, in place of those that are there.
     pub fn embed(fixtures: &[Self], component: &[u8]) -> Result<Vec<u8>, FixtureError> {
         let fault = |cause: String| FixtureError::new("the fixtures can't be embedded", cause);
         let json = serde_json::to_vec(fixtures).map_err(|error| fault(error.to_string()))?;
         read_section(&json).map_err(fault)?;
-        Ok(section::append(component, FIXTURES_SECTION, &json))
+        Ok(section::append(&Self::strip(component)?, FIXTURES_SECTION, &json))
     }
 
     /// Returns `component` without the fixtures that it brings along, so that one that does not meet them can be run.

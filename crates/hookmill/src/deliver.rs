@@ -38,6 +38,13 @@ struct Try {
     fault: Option<Fault>,
 }
 
+/// When a try began, and when its outcome was known.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    begun: Timestamp,
+    ended: Timestamp,
+}
+
 impl Inner {
     /// Starts everything whose turn it is.
     pub(crate) fn pump(self: &Arc<Self>) {
@@ -107,7 +114,7 @@ impl Inner {
             }
             None => attempt::judge(&tried.outcome, &Success::default(), &Retry::default(), 1, now, 0.0),
         };
-        self.settle(ticket, hook.as_deref(), &work.event, begun, now, tried, verdict).await;
+        self.settle(ticket, hook.as_deref(), &work.event, Times { begun, ended: now }, tried, verdict).await;
     }
 
     /// Frees the place of a delivery whose task panicked; it is tried again soon, as after a crash.
@@ -168,12 +175,11 @@ impl Inner {
         ticket: Ticket,
         hook: Option<&Hook>,
         event: &Event,
-        begun: Timestamp,
-        now: Timestamp,
+        Times { begun, ended }: Times,
         tried: Try,
         verdict: attempt::Verdict,
     ) {
-        let felt = felt(&tried.outcome, now);
+        let felt = felt(&tried.outcome, ended);
         if let (Some(hook), attempt::Verdict::Dead(reason)) = (hook, &verdict) {
             self.tell_of_dead(hook, &ticket, event, reason);
         }
@@ -183,7 +189,7 @@ impl Inner {
             Outcome::Unanswered(fault) | Outcome::Refused(fault) => Some(fault),
             Outcome::Answered { .. } | Outcome::Judged { .. } | Outcome::Skipped(_) => None,
         });
-        let duration_ms = u64::try_from(now.duration_since(begun).as_millis()).unwrap_or(0);
+        let duration_ms = u64::try_from(ended.duration_since(begun).as_millis()).unwrap_or(0);
         // Most of the time nobody listens, and then nothing is told.
         let settled = (self.feed.receiver_count() > 0).then(|| Settled {
             at: begun,

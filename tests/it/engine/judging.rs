@@ -19,7 +19,7 @@ async fn does_as_rust_does(name: &str, code: &str, words: &[&str]) {
 }
 
 async fn describes_itself_and_checks_settings(stand: &Stand) {
-    let plugin = stand.engine.plugin(&tenant(), &plugin_name("chat")).await.unwrap();
+    let plugin = stand.engine.plugin(&tenant(), &plugin_name("chat")).await.expect("the plugin");
     let described = plugin.versions[0].description.as_ref().expect("a description");
     let words = [&described.name, &described.version, &described.description].map(|word| word.as_deref());
     assert_eq!(words, [Some("judging"), Some("1.2.3"), Some("Sends chat messages")]);
@@ -43,7 +43,11 @@ async fn judges_answers(stand: &Stand) {
         Answer::Status(500),
     ]);
     let dead = stand.reaches(stand.publish(note("dead")).await, DeliveryState::Dead).await;
-    assert!(dead.row.status.reason.as_ref().unwrap().ends_with("200: there is no such channel"), "{:?}", dead.row);
+    assert!(
+        dead.row.status.reason.as_ref().expect("a reason").ends_with("200: there is no such channel"),
+        "{:?}",
+        dead.row
+    );
     assert_eq!(judge_log(&dead), [r#"info: judged 200 {"ok":false,"error":"no_such_channel"}"#]);
 
     let conflict = stand.reaches(stand.publish(note("conflict")).await, DeliveryState::Delivered).await;
@@ -51,7 +55,7 @@ async fn judges_answers(stand: &Stand) {
 
     let slow = stand.tried(stand.publish(note("slow")).await, 1).await;
     assert_eq!(slow.row.status.state, DeliveryState::Pending);
-    let wait = slow.row.status.next_attempt_at.unwrap().duration_since(slow.attempts[0].at);
+    let wait = slow.row.status.next_attempt_at.expect("a time").duration_since(slow.attempts[0].at);
     assert!((3_600..3_700).contains(&wait.as_secs()), "{wait}");
 
     let failed = stand.tried(stand.publish(note("failed")).await, 1).await;
