@@ -202,3 +202,47 @@ async fn nothing_is_lost_doubled_or_mixed_while_the_plugin_is_replaced_twenty_ti
     assert_eq!(invoices + messages, EVENTS, "a payload is of neither version");
     assert!(invoices > 0 && messages > 0, "{invoices} invoices, {messages} messages");
 }
+
+/// The files of compiled components, by the digests that they are named after.
+fn compiled(stand: &Stand) -> HashSet<String> {
+    let mut digests = HashSet::new();
+    let mut folders = vec![stand.data.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "cwasm") {
+                let name = entry.file_name().and_then(|name| name.to_str()).expect("a name");
+                digests.insert(name.split('-').next().expect("a digest").to_owned());
+            }
+        }
+    }
+    digests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_of_forgotten_versions_is_deleted() {
+    let stand = with_webhook(Stand::new().await).await;
+    let version = |number: u8| {
+        let mut wasm = invoice();
+        // A custom section named `n`, which makes it another component that does the same.
+        wasm.extend([0, 3, 1, b'n', number]);
+        wasm
+    };
+    let shared = stand.plugin("other", version(0)).await.to_string();
+    let mut uploaded = vec![];
+    for number in 0..8 {
+        uploaded.push(stand.plugin("p", version(number)).await.to_string());
+    }
+    let known: HashSet<_> = info(&stand).await.versions.iter().map(|version| version.digest.to_string()).collect();
+    let forgotten: Vec<_> = uploaded.iter().filter(|digest| !known.contains(*digest)).collect();
+    assert!(forgotten.len() > 1 && forgotten.contains(&&shared), "{forgotten:?}");
+    let left: HashSet<_> = known.iter().cloned().chain([shared]).collect();
+    assert_eq!(compiled(&stand), left, "the other plugin still has its version");
+
+    let stand = stand.restart().await;
+    assert_eq!(payload(&stand).await, expected("quotation-invoice"));
+    let other = stand.engine.plugin(&tenant(), &plugin_name("other")).await.expect("known");
+    stand.webhook("quotations", json!({"doctype": "Quotation", "plugin": {"name": "other"}})).await;
+    assert_eq!(payload(&stand).await, expected("quotation-invoice"), "{:?}", other.active);
+}

@@ -219,6 +219,9 @@ pub struct ConfigEntry {
 pub struct RetentionPolicy {
     /// Events received before this moment whose deliveries are all delivered, skipped or dead.
     pub settled_before: Timestamp,
+    /// What the store may occupy; beyond, the oldest events with such deliveries go too, whatever their age. What is
+    /// still owed stays, even if it alone is more.
+    pub bytes_max: Option<u64>,
     /// The most events that one call deletes, so that writers never wait long.
     pub batch: usize,
 }
@@ -275,6 +278,9 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Returns the bytes with this digest.
     async fn blob_get(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Deletes the bytes with this digest; deleting what is not there is harmless.
+    async fn blob_delete(&self, digest: Digest) -> Result<(), StoreError>;
 
     /// Takes the partition over: the fence it returns is newer than all before it.
     async fn lease(&self, partition: u32) -> Result<Fence, StoreError>;

@@ -74,6 +74,18 @@ impl CompiledCache {
         }
     }
 
+    /// Removes what was made of this component, by whatever version of the engine.
+    pub(crate) fn forget(&self, digest: &Digest) -> io::Result<()> {
+        let start = format!("{digest}-");
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&start) && name.ends_with(".cwasm")) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn mac(&self, digest: &Digest, native: &[u8]) -> blake3::Hash {
         blake3::Hasher::new_keyed(&self.key).update(digest.as_bytes()).update(native).finalize()
     }

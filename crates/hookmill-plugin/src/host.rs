@@ -204,6 +204,15 @@ impl PluginHost {
         Ok(plugin)
     }
 
+    /// Removes what was kept of a component that nobody knows any more. What runs of it runs on.
+    ///
+    /// A file that can't be removed is only in the way of nobody, so that is told to the log.
+    pub fn forget(&self, digest: &Digest) {
+        if let Err(error) = self.cache.forget(digest) {
+            tracing::warn!(%digest, %error, "a compiled component could not be removed");
+        }
+    }
+
     fn link(
         &self,
         component: &wasmtime::component::Component,

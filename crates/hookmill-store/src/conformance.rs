@@ -20,7 +20,8 @@ use hookmill_core::{
 use jiff::{SignedDuration, Timestamp};
 
 pub use keeping::{
-    blobs_come_back_whole, configuration_has_revisions, everything_outlives_a_restart, older_fences_are_refused,
+    blobs_come_back_whole, configuration_has_revisions, deleted_blobs_are_gone, everything_outlives_a_restart,
+    older_fences_are_refused, retention_by_size_takes_the_oldest_settled_first,
     retention_takes_only_what_is_old_and_settled,
 };
 pub use reading::{
@@ -49,7 +50,8 @@ macro_rules! conformance_tests {
         $crate::conformance_tests! { @each $subject;
             a_repeat_is_stored_once a_reopened_delivery_begins_a_new_round a_retry_sends_the_kept_request
             a_search_pages_through_everything_once blobs_come_back_whole bodies_come_with_their_event
-            calls_are_atomic concurrent_appends_are_all_kept configuration_has_revisions
+            calls_are_atomic concurrent_appends_are_all_kept configuration_has_revisions deleted_blobs_are_gone
+            retention_by_size_takes_the_oldest_settled_first
             every_filter_finds_its_deliveries_and_no_others everything_outlives_a_restart older_fences_are_refused
             one_delivery_shows_all_its_attempts pending_is_paged_by_key_and_due
             retention_takes_only_what_is_old_and_settled tenants_never_see_each_other

@@ -131,6 +131,12 @@ impl State {
 }
 
 impl Delivery {
+    /// About what it occupies.
+    fn bytes(&self) -> u64 {
+        let attempts = self.attempts.iter().filter_map(|attempt| attempt.request.as_ref());
+        (self.event.doc.as_str().len() + attempts.map(|request| request.body.len()).sum::<usize>() + 100) as u64
+    }
+
     fn row(&self, key: DeliveryKey) -> DeliveryRow {
         DeliveryRow {
             key,
@@ -275,6 +281,11 @@ impl Store for MemoryStore {
         Ok(self.state().blobs.get(&digest).map(|bytes| bytes.to_vec()))
     }
 
+    async fn blob_delete(&self, digest: Digest) -> Result<(), StoreError> {
+        self.state().blobs.remove(&digest);
+        Ok(())
+    }
+
     async fn lease(&self, _partition: u32) -> Result<Fence, StoreError> {
         let mut state = self.state();
         state.fence += 1;
@@ -288,12 +299,25 @@ impl Store for MemoryStore {
     async fn retain(&self, policy: RetentionPolicy) -> Result<usize, StoreError> {
         let mut state = self.state();
         let held = |one: &Delivery| matches!(one.status.state, DeliveryState::Pending | DeliveryState::Parked);
+        let bytes = |stored: &Stored| -> u64 {
+            let of = |key: &DeliveryKey| state.deliveries.get(key).map_or(0, Delivery::bytes);
+            stored.deliveries.iter().map(|(key, _)| of(key)).sum()
+        };
+        let occupied: u64 = state.events.values().map(bytes).sum();
+        let over = policy.bytes_max.is_some_and(|most| occupied > most);
         let goes = |stored: &Stored| {
-            stored.received_at < policy.settled_before
+            (over || stored.received_at < policy.settled_before)
                 && !stored.deliveries.iter().filter_map(|(key, _)| state.deliveries.get(key)).any(held)
         };
-        let gone = state.events.iter().filter(|(_, stored)| goes(stored)).take(policy.batch);
-        let gone: Vec<_> = gone.map(|(place, _)| place.clone()).collect();
+        let mut old: Vec<_> = state.events.iter().filter(|(_, stored)| goes(stored)).collect();
+        old.sort_by_key(|(_, stored)| stored.received_at);
+        let (mut gone, mut left) = (vec![], occupied);
+        for (place, stored) in old.into_iter().take(policy.batch) {
+            if stored.received_at < policy.settled_before || policy.bytes_max.is_some_and(|most| left > most) {
+                left -= bytes(stored);
+                gone.push(place.clone());
+            }
+        }
         for place in &gone {
             for (key, _) in state.events.remove(place).map(|stored| stored.deliveries).unwrap_or_default() {
                 state.deliveries.remove(&key);

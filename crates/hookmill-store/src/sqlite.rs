@@ -6,6 +6,7 @@ mod apply;
 mod log_check;
 mod log_file;
 mod read;
+mod retain;
 mod row;
 mod schema;
 mod search;
@@ -354,6 +355,10 @@ impl Store for SqliteStore {
         self.read("read a blob", move |db, _| read::blob(db, digest)).await
     }
 
+    async fn blob_delete(&self, digest: Digest) -> Result<(), StoreError> {
+        self.write("delete a blob", |reply| Job::BlobDelete { digest, reply }).await
+    }
+
     async fn lease(&self, _partition: u32) -> Result<Fence, StoreError> {
         // One process, one partition: an append does not say which it belongs to, so one counter serves all.
         self.write("take the lease", |reply| Job::Lease { reply }).await
@@ -365,11 +370,12 @@ impl Store for SqliteStore {
 
     async fn retain(&self, policy: RetentionPolicy) -> Result<usize, StoreError> {
         // Found by a reader, so that looking for them holds up no writer.
-        let seqs = self.read("forget old events", move |db, _| read::forgettable(db, policy)).await?;
+        let log = self.readers.dir.join(schema::LOG_NAME);
+        let found = self.read("forget old events", move |db, _| retain::forgettable(db, &log, policy)).await?;
+        let retain::Forgettable { seqs, before } = found;
         if seqs.is_empty() {
             return Ok(0);
         }
-        let before = policy.settled_before.as_microsecond();
         self.write("forget old events", |reply| Job::Retain { seqs, before, reply }).await
     }
 }

@@ -89,7 +89,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     }
     recover(&inner).await?;
     inner.tasks.spawn(inner.clone().keep_time());
-    inner.tasks.spawn(inner.clone().keep_tidy(config.retention));
+    inner.tasks.spawn(inner.clone().keep_tidy(config.retention, config.retention_bytes));
     inner.pump();
     Ok(inner)
 }

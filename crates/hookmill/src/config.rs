@@ -46,6 +46,9 @@ pub struct EngineConfig {
     pub disable_after: Option<Duration>,
     /// For how long events are kept after all their deliveries were settled.
     pub retention: Duration,
+    /// What the store may occupy; beyond, the oldest settled events are forgotten before their time. The log of the
+    /// store, up to 128 MiB, counts.
+    pub retention_bytes: Option<u64>,
 }
 
 impl EngineConfig {
@@ -70,6 +73,7 @@ impl EngineConfig {
             receiver_circuit: CircuitPolicy { pause_min: Duration::from_secs(2), ..CircuitPolicy::default() },
             disable_after: Some(Duration::from_secs(5 * 24 * 3600)),
             retention: Duration::from_secs(30 * 24 * 3600),
+            retention_bytes: None,
         }
     }
 }

@@ -18,7 +18,7 @@ const TIMER_MAX: Duration = Duration::from_secs(30);
 const CLOCK_DRIFT_MAX: SignedDuration = SignedDuration::from_secs(2);
 
 /// How often old events are looked for, and how many go at once, so that writers never wait long.
-const RETENTION_EVERY: Duration = Duration::from_secs(600);
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
 const RETENTION_BATCH: usize = 500;
 
 /// After how long plugin files are tried again on which the host failed.
@@ -72,21 +72,21 @@ impl Inner {
         }
     }
 
-    /// Forgets settled events when their time is over, until the engine stops.
-    pub(crate) async fn keep_tidy(self: Arc<Self>, retention: Duration) {
+    /// Forgets settled events when their time is over or room is short, until the engine stops.
+    pub(crate) async fn keep_tidy(self: Arc<Self>, retention: Duration, bytes_max: Option<u64>) {
         loop {
             let before =
                 SignedDuration::try_from(retention).ok().and_then(|span| self.clock.now().checked_sub(span).ok());
-            if let Some(settled_before) = before {
-                let policy = RetentionPolicy { settled_before, batch: RETENTION_BATCH };
-                while !self.stop.is_cancelled() {
-                    match self.store.retain(policy).await {
-                        Ok(0) => break,
-                        Ok(events) => tracing::debug!(events, "old events were forgotten"),
-                        Err(error) => {
-                            tracing::warn!(%error, "old events were not forgotten");
-                            break;
-                        }
+            // A span longer than time itself keeps everything, as far as there is room.
+            let settled_before = before.unwrap_or(Timestamp::MIN);
+            let policy = RetentionPolicy { settled_before, bytes_max, batch: RETENTION_BATCH };
+            while !self.stop.is_cancelled() {
+                match self.store.retain(policy).await {
+                    Ok(0) => break,
+                    Ok(events) => tracing::debug!(events, "old events were forgotten"),
+                    Err(error) => {
+                        tracing::warn!(%error, "old events were not forgotten");
+                        break;
                     }
                 }
             }

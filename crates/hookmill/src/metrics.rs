@@ -204,6 +204,10 @@ impl Store for Metered {
         self.store.blob_get(digest).await
     }
 
+    async fn blob_delete(&self, digest: Digest) -> Result<(), StoreError> {
+        self.store.blob_delete(digest).await
+    }
+
     async fn lease(&self, partition: u32) -> Result<Fence, StoreError> {
         self.store.lease(partition).await
     }

@@ -58,6 +58,8 @@ pub(crate) struct Plugins {
     entries: Mutex<HashMap<Key, Entry>>,
     /// Loads follow one another: each may compile for a minute, and is tried out in an instance of its own.
     loading: Mutex<()>,
+    /// Held from where a component is stored to where its version is known and others are forgotten.
+    keeping: Mutex<()>,
     jobs: Arc<Jobs>,
     breakers: Breakers,
     canaries: Canaries,
@@ -99,6 +101,7 @@ impl Plugins {
             pinned: ArcSwap::default(),
             entries: Mutex::new(HashMap::new()),
             loading: Mutex::new(()),
+            keeping: Mutex::new(()),
             jobs: Arc::default(),
             breakers: Breakers::default(),
             canaries: Canaries::default(),

@@ -60,6 +60,47 @@ pub async fn blobs_come_back_whole(subject: &mut dyn Subject) {
     assert_eq!(store.blob_get(Digest::of(b"?")).await.expect("reads"), None);
 }
 
+/// A deleted blob is gone, the others are not, and it can be kept again.
+pub async fn deleted_blobs_are_gone(subject: &mut dyn Subject) {
+    let store = subject.store();
+    let kept = store.blob_put(b"kept".to_vec()).await.expect("writes");
+    let gone = store.blob_put(b"gone".to_vec()).await.expect("writes");
+    for _ in 0..2 {
+        store.blob_delete(gone).await.expect("deletes, and deletes again");
+    }
+    subject.reopen().await;
+    let store = subject.store();
+    assert_eq!(store.blob_get(gone).await.expect("reads"), None);
+    assert_eq!(store.blob_get(kept).await.expect("reads"), Some(b"kept".to_vec()));
+    assert_eq!(store.blob_put(b"gone".to_vec()).await.expect("writes"), gone);
+    assert_eq!(store.blob_get(gone).await.expect("reads"), Some(b"gone".to_vec()));
+}
+
+/// Where room is short, the oldest settled events go before their time; what is owed stays.
+pub async fn retention_by_size_takes_the_oldest_settled_first(subject: &mut dyn Subject) {
+    let store = subject.store();
+    let mut keys = vec![];
+    for n in 0..6 {
+        let key = stored(&*store, event(&format!("E-{n}"), 100 + n, &["one"])).await[0];
+        let state = if n == 1 { DeliveryState::Parked } else { DeliveryState::Delivered };
+        if n != 2 {
+            recorded(&*store, settled(key, 100 + n, state)).await;
+        }
+        keys.push(key);
+    }
+    let policy = |bytes_max| RetentionPolicy { settled_before: at(0), bytes_max: Some(bytes_max), batch: 2 };
+    assert_eq!(store.retain(policy(u64::MAX)).await.expect("deletes"), 0, "there is room");
+    let left = async || -> Vec<_> {
+        let page = store.search(&tenant(), &DeliveryQuery::default(), None, 99).await.expect("finds");
+        page.rows.iter().map(|row| row.key).rev().collect()
+    };
+    assert_eq!(store.retain(policy(0)).await.expect("deletes"), 2);
+    assert_eq!(left().await, [keys[1], keys[2], keys[4], keys[5]]);
+    assert_eq!(store.retain(policy(0)).await.expect("deletes"), 2);
+    assert_eq!(left().await, [keys[1], keys[2]], "what is owed stays");
+    assert_eq!(store.retain(policy(0)).await.expect("deletes"), 0);
+}
+
 /// Whoever took over is the only one that can append.
 pub async fn older_fences_are_refused(subject: &mut dyn Subject) {
     let store = subject.store();
@@ -101,7 +142,7 @@ pub async fn retention_takes_only_what_is_old_and_settled(subject: &mut dyn Subj
     recorded(&*store, settled(back[0], 1, Dead)).await;
     recorded(&*store, Reopen { delivery: back[0], render_again: false, due: at(5) }).await;
 
-    let policy = RetentionPolicy { settled_before: at(100), batch: 3 };
+    let policy = RetentionPolicy { settled_before: at(100), bytes_max: None, batch: 3 };
     let gone = [store.retain(policy).await, store.retain(policy).await, store.retain(policy).await];
     assert_eq!(gone.map(|gone| gone.expect("deletes")), [3, 1, 0]);
     for reopened in [false, true] {
@@ -128,7 +169,7 @@ pub async fn everything_outlives_a_restart(subject: &mut dyn Subject) {
     let store = subject.store();
     let keys = stored(&*store, event("E-1", 0, &["one", "two"])).await;
     recorded(&*store, settled(keys[0], 1, DeliveryState::Delivered)).await;
-    let policy = RetentionPolicy { settled_before: at(50), batch: 10 };
+    let policy = RetentionPolicy { settled_before: at(50), bytes_max: None, batch: 10 };
     let newest = stored(&*store, event("E-2", 0, &["one"])).await;
     recorded(&*store, settled(newest[0], 1, DeliveryState::Delivered)).await;
     assert_eq!(store.retain(policy).await.expect("deletes"), 1);

@@ -1,23 +1,17 @@
-//! The readers: pending deliveries, bodies, one delivery in full, configuration, blobs, what retention may take.
+//! The readers: pending deliveries, bodies, one delivery in full, configuration, blobs.
 //!
 //! Never writes; each call sees one snapshot of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hookmill_core::ports::{
-    ConfigEntry, ConfigKey, DeliveryDetail, DeliveryKey, DeliveryRow, Pending, RetentionPolicy, Revision, Work,
-};
+use hookmill_core::ports::{ConfigEntry, ConfigKey, DeliveryDetail, DeliveryKey, DeliveryRow, Pending, Revision, Work};
 use hookmill_core::{Attempt, DeliveryId, DeliveryStatus, Digest, Event, EventId, Request, TenantId};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::row::{ATTEMPT_COLUMNS, EVENT_COLUMNS, REQUEST_COLUMNS, read_attempt, read_event, read_request, time};
 use super::shared::{Shared, event_of, keys_of, state_of};
 use super::trouble::{Trouble, damaged};
-
-/// After so many events in a row that are too young, retention looks no further: events lie nearly in the order of
-/// their receipt, and reading the whole file each time would cost more than what a stray old one occupies.
-const YOUNG_IN_A_ROW_MAX: usize = 1000;
 
 /// See [`hookmill_core::ports::Store::pending`].
 pub(super) fn pending(
@@ -238,31 +232,4 @@ pub(super) fn blob(db: &Connection, digest: Digest) -> Result<Option<Vec<u8>>, T
         Some(bytes) if Digest::of(&bytes) != digest => Err(damaged("a blob", format!("its digest is not {digest}"))),
         bytes => Ok(bytes),
     }
-}
-
-/// Returns the numbers of events that retention may take, the oldest first.
-pub(super) fn forgettable(db: &Connection, policy: RetentionPolicy) -> Result<Vec<i64>, Trouble> {
-    let before = policy.settled_before.as_microsecond();
-    let mut statement = db.prepare_cached("SELECT seq, received_at FROM event ORDER BY seq")?;
-    let mut held = db.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM delivery WHERE key BETWEEN ? AND ? AND state IN ('pending', 'parked'))",
-    )?;
-    let mut rows = statement.query([])?;
-    let (mut found, mut young) = (vec![], 0);
-    while let Some(row) = rows.next()? {
-        if found.len() >= policy.batch || young >= YOUNG_IN_A_ROW_MAX {
-            break;
-        }
-        let seq: i64 = row.get(0)?;
-        if row.get::<_, i64>(1)? >= before {
-            young += 1;
-            continue;
-        }
-        young = 0;
-        let keys = keys_of(seq);
-        if !held.query_row((keys.start(), keys.end()), |row| row.get::<_, bool>(0))? {
-            found.push(seq);
-        }
-    }
-    Ok(found)
 }

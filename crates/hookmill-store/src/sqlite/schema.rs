@@ -14,7 +14,7 @@ use super::{SqliteOptions, log_check, log_file};
 pub(super) const FILE_NAME: &str = "hookmill.db";
 
 /// The name of the write-ahead log beside it, which SQLite makes.
-const LOG_NAME: &str = "hookmill.db-wal";
+pub(super) const LOG_NAME: &str = "hookmill.db-wal";
 
 /// Marks the file as hookmill's own ("hkml"), so that `file` can tell and no other database is taken for it.
 const APPLICATION_ID: i32 = 0x686b_6d6c;

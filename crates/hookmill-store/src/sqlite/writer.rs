@@ -27,6 +27,7 @@ pub(super) enum Job {
     Append(Call),
     Config { key: ConfigKey, value: Option<String>, expected: Revision, reply: Reply<Revision> },
     Blob { digest: Digest, bytes: Vec<u8>, reply: Reply<Digest> },
+    BlobDelete { digest: Digest, reply: Reply<()> },
     Lease { reply: Reply<Fence> },
     Retain { seqs: Vec<i64>, before: i64, reply: Reply<usize> },
 }
@@ -79,6 +80,11 @@ impl Writer {
                         Ok(digest)
                     });
                     answer(reply, result, "keep a blob");
+                }
+                Job::BlobDelete { digest, reply } => {
+                    let delete = "DELETE FROM blob WHERE digest = ?";
+                    let result = self.alone(|db| Ok(db.execute(delete, [digest.as_bytes()]).map(|_| ())?));
+                    answer(reply, result, "delete a blob");
                 }
                 Job::Lease { reply } => {
                     let fence = Fence(self.newest.0 + 1);

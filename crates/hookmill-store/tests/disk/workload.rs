@@ -324,7 +324,7 @@ impl Hand {
         }
         if let Some(before) = event.checked_sub(25) {
             self.notebook.note(&Note::Forgetting { before });
-            let policy = RetentionPolicy { settled_before: at(before), batch: 5 };
+            let policy = RetentionPolicy { settled_before: at(before), bytes_max: None, batch: 5 };
             self.notebook.insist(|| self.store.retain(policy)).await;
         }
     }

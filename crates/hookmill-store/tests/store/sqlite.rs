@@ -48,6 +48,21 @@ pub(crate) async fn append(store: &SqliteStore, id: &str, doc_bytes: usize) -> R
     Ok(store.append(vec![Record::Event(event(id, doc_bytes))], Fence(0)).await?.remove(0))
 }
 
+fn delivered(delivery: DeliveryKey) -> Record {
+    let attempt = Attempt {
+        at: Timestamp::UNIX_EPOCH,
+        outcome: "delivered".into(),
+        request: None,
+        response: None,
+        duration_ms: 1,
+        plugin: None,
+        judge: None,
+        error: None,
+    };
+    let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };
+    Record::Attempt(Arc::new(NewAttempt { delivery, attempt, status }))
+}
+
 pub(crate) async fn pending_count(store: &SqliteStore) -> usize {
     store.pending(None, Timestamp::MAX, usize::MAX >> 1).await.unwrap().len()
 }
@@ -196,23 +211,42 @@ async fn a_full_disk_acknowledges_nothing_and_is_got_over() {
 
     // Attempts are small; they find room, or the reopened file was checkpointed into some.
     for key in keys.iter().take(10) {
-        let attempt = Attempt {
-            at: Timestamp::UNIX_EPOCH,
-            outcome: "delivered".into(),
-            request: None,
-            response: None,
-            duration_ms: 1,
-            plugin: None,
-            judge: None,
-            error: None,
-        };
-        let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };
-        let record = Record::Attempt(Arc::new(NewAttempt { delivery: *key, attempt, status }));
-        subject.store.append(vec![record], Fence(0)).await.unwrap();
+        subject.store.append(vec![delivered(*key)], Fence(0)).await.unwrap();
     }
-    let policy = RetentionPolicy { settled_before: Timestamp::MAX, batch: 100 };
+    let policy = RetentionPolicy { settled_before: Timestamp::MAX, bytes_max: None, batch: 100 };
     assert_eq!(subject.store.retain(policy).await.unwrap(), 10);
     assert!(append(&subject.store, "after", 20_000).await.is_ok(), "there is room again");
+}
+
+/// Room that retention made is used again: the file does not grow with what passes through it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_stays_small_however_much_passes_through_it() {
+    const BYTES_MAX: u64 = 1 << 20;
+    let mut options = SqliteOptions::default();
+    (options.checkpoint_bytes, options.index_batch) = (100_000, 50);
+    let mut subject = Sqlite::new(options);
+    let policy = RetentionPolicy { settled_before: Timestamp::MIN, bytes_max: Some(BYTES_MAX), batch: 20 };
+    let (mut forgotten, mut largest) = (0, 0);
+    for round in 0..40 {
+        for n in 0..20 {
+            let answer = append(&subject.store, &format!("E-{round}-{n}"), 10_000).await.unwrap();
+            let Appended::Stored(keys) = answer else { panic!("{answer:?}") };
+            subject.store.append(vec![delivered(keys[0])], Fence(0)).await.unwrap();
+        }
+        loop {
+            match subject.store.retain(policy).await.unwrap() {
+                0 => break,
+                gone => forgotten += gone,
+            }
+        }
+        let files = [FILE, "hookmill.db-wal"].map(|name| subject.dir.path().join(name).metadata().unwrap().len());
+        largest = largest.max(files.iter().sum());
+        if round % 10 == 9 {
+            assert!(subject.reopen().await);
+        }
+    }
+    assert!(forgotten > 650, "{forgotten} of 800 were forgotten, of 8 MB");
+    assert!(largest < 3 * BYTES_MAX, "{largest} bytes");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What changes a plugin: uploads, activation, rollback and canaries. Each is one write, then one swap.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hookmill_core::ports::{ConfigKey, Revision};
 use hookmill_core::{Digest, Explain as _, PluginName, TenantId};
@@ -67,6 +68,8 @@ impl Plugins {
     ) -> Result<PluginVersion, EngineError> {
         let Candidate { wasm, activate, source } = candidate;
         let (plugin, wasm) = self.load(wasm, Some(job)).await?;
+        // Else an upload that forgets this component elsewhere could delete it before it is known here.
+        let _turn = self.keeping.lock().await;
         self.store.blob_put(wasm).await?;
         let inspection = plugin.inspection();
         let version = PluginVersion {
@@ -82,17 +85,35 @@ impl Plugins {
             fixtures: inspection.fixtures.len(),
         };
         let (digest, answer) = (version.digest, version.clone());
+        let mut forgotten = vec![];
         self.change(tenant, name, true, &[plugin], |stored| {
             stored.versions.retain(|known| known.digest != digest);
             stored.versions.push(version);
             if activate {
                 stored.activate(digest);
             }
-            stored.forget_oldest(&keep);
+            forgotten = stored.forget_oldest(&keep);
             Ok(())
         })
         .await?;
+        self.drop_components(forgotten).await;
         Ok(answer)
+    }
+
+    /// Deletes the components of these versions, unless another plugin has them too.
+    async fn drop_components(&self, mut forgotten: Vec<Digest>) {
+        {
+            let entries = self.entries.lock().await;
+            forgotten.retain(|digest| !entries.values().any(|entry| entry.stored.knows(digest)));
+        }
+        for digest in forgotten {
+            if let Err(error) = self.store.blob_delete(digest).await {
+                tracing::warn!(%digest, %error, "the component of a forgotten version was not deleted");
+                continue;
+            }
+            let host = Arc::clone(&self.host);
+            drop(tokio::task::spawn_blocking(move || host.forget(&digest)).await);
+        }
     }
 
     /// Makes a known version the active one.

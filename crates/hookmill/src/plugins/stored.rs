@@ -145,17 +145,23 @@ impl Stored {
         self.canary = None;
     }
 
-    pub(super) fn forget_oldest(&mut self, keep: &impl Fn(&Digest) -> bool) {
+    /// Forgets versions beyond those that are kept; returns them.
+    pub(super) fn forget_oldest(&mut self, keep: &impl Fn(&Digest) -> bool) -> Vec<Digest> {
         let mut spare = self.versions.len().saturating_sub(VERSIONS_KEPT);
         let (active, canary) = (self.active, self.canary.as_ref().map(|canary| canary.digest));
+        let mut forgotten = vec![];
         self.versions.retain(|version| {
             let digest = Some(version.digest);
             let stays = spare == 0 || digest == active || digest == canary || keep(&version.digest);
-            spare -= usize::from(!stays);
+            if !stays {
+                spare -= 1;
+                forgotten.push(version.digest);
+            }
             stays
         });
         let versions = &self.versions;
         self.history.retain(|digest| versions.iter().any(|version| version.digest == *digest));
+        forgotten
     }
 
     /// Returns the versions with their states, the newest first.
