@@ -2,6 +2,7 @@
 
 mod import;
 mod plugin;
+mod size;
 mod source;
 mod webhook;
 
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::import::{FrappeProfile, Import};
 pub(crate) use self::plugin::{Language, Plugin};
+pub(crate) use self::size::StoreSize;
 pub(crate) use self::source::{FrappeSource, Source};
 pub(crate) use self::webhook::{TriedEvent, Webhook};
 use crate::api::Client;
@@ -129,7 +131,13 @@ pub(crate) struct Serve {
     /// How long to wait for deliveries under way when stopping, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) grace: Option<u64>,
-    /// A TOML file with the same names: listen, data, plugins, allow, allow-host, proxy, secret-key, grace, token; an option wins over it
+    /// For how long events are kept once all their deliveries are settled, in days [default: 30]
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) retention: Option<u32>,
+    /// What the store may occupy, such as 512MiB or 20GB; beyond, the oldest settled events go before their time
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) retention_bytes: Option<StoreSize>,
+    /// A TOML file with the same names: listen, data, plugins, allow, allow-host, proxy, secret-key, grace, retention, retention-bytes, token; an option wins over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

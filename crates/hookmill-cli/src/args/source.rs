@@ -7,7 +7,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Source {
     /// Frappe's own Webhooks, as docs/frappe-source.md sets them up
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  hookmill source frappe set secrets.json")]
     Frappe(FrappeSource),
 }
 
@@ -23,5 +23,6 @@ pub(crate) enum FrappeSource {
         file: PathBuf,
     },
     /// Show what is set, secrets masked
+    #[command(after_help = "Example:\n  hookmill source frappe show")]
     Show,
 }

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::COMPILE_WORKER;
-use crate::args::Serve;
+use crate::args::{Serve, StoreSize};
 use crate::commands::StopSignal;
 use crate::exit_code::{FAILED, Failure, USAGE};
 use crate::output::{Output, to_stderr};
@@ -33,6 +33,9 @@ struct File {
     #[serde(rename = "secret-key")]
     secret_key: Option<PathBuf>,
     grace: Option<u64>,
+    retention: Option<u32>,
+    #[serde(rename = "retention-bytes")]
+    retention_bytes: Option<String>,
     token: Option<String>,
 }
 
@@ -64,6 +67,14 @@ impl Settings {
             (None, None) => None,
         };
         engine.secret_key = key.transpose().map_err(|error| Failure::explained(USAGE, &error))?;
+        if let Some(days) = options.retention.or(file.retention) {
+            engine.retention = Duration::from_secs(u64::from(days) * 24 * 3600);
+        }
+        let size = options.retention_bytes.map_or_else(
+            || file.retention_bytes.as_deref().map(parsed::<StoreSize>).transpose(),
+            |size| Ok(Some(size)),
+        )?;
+        engine.retention_bytes = size.map(StoreSize::bytes);
         engine.compiler = this_program_as_compiler()?;
         Ok(Self {
             listen: options.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8470".into()),
@@ -89,7 +100,7 @@ fn read_file(file: &Path) -> anyhow::Result<File> {
     })?;
     let parsed = toml::from_str(&text).map_err(|error| {
         Failure::new(USAGE, "config_invalid", format!("{} can't be used: {}", file.display(), error.to_string().trim()))
-            .help("it may have listen, data, plugins, allow, allow-host, proxy, grace and token")
+            .help("it may have listen, data, plugins, allow, allow-host, proxy, grace, retention, retention-bytes and token")
     })?;
     Ok(parsed)
 }
