@@ -28,10 +28,11 @@ fn a_compile_bomb_is_stopped_by_the_limits_of_its_own_process() {
     host.load(&small).expect("the next one is compiled as ever");
 }
 
-/// A component with thousands of functions, each of which is much work for a compiler and little for a reader.
+/// A component with functions of hundreds of thousands of instructions: many seconds of work for a compiler, and a
+/// moment's for a reader.
 fn bomb() -> Vec<u8> {
-    let step = "(local.set 0 (i64.add (i64.mul (local.get 0) (local.get 1)) (i64.rotl (local.get 1) (local.get 0))))";
-    let functions = format!("(func (param i64 i64) {})", step.repeat(200)).repeat(3_000);
+    let step = "local.get 0 local.get 1 i64.mul local.get 1 i64.rotl local.set 0 ";
+    let functions = format!("(func (param i64 i64) {})", step.repeat(40_000)).repeat(20);
     let export = r#"(instance $t) (export "hookmill:plugin/transform@1.0.0" (instance $t))"#;
     wat::parse_str(format!("(component (core module {functions}) {export})")).expect("a component")
 }
