@@ -31,8 +31,9 @@ fn a_compile_bomb_is_stopped_by_the_limits_of_its_own_process() {
 /// A component with functions of hundreds of thousands of instructions: many seconds of work for a compiler, and a
 /// moment's for a reader.
 fn bomb() -> Vec<u8> {
-    let step = "local.get 0 local.get 1 i64.mul local.get 1 i64.rotl local.set 0 ";
-    let functions = format!("(func (param i64 i64) {})", step.repeat(40_000)).repeat(20);
+    // Each conversion is a handful of branches and traps in machine code.
+    let step = "local.get 0 local.get 1 f64.mul i64.trunc_f64_s f64.convert_i64_s local.set 0 ";
+    let functions = format!("(func (param f64 f64) {})", step.repeat(25_000)).repeat(40);
     let export = r#"(instance $t) (export "hookmill:plugin/transform@1.0.0" (instance $t))"#;
     wat::parse_str(format!("(component (core module {functions}) {export})")).expect("a component")
 }
