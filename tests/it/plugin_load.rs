@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hookmill::Explain as _;
-use hookmill::plugin::{Compiler, LoadPluginError, Manifest, Plugin, PluginHost, PluginHostConfig, PluginLimits};
+use hookmill::core::Digest;
+use hookmill::plugin::{
+    Compiler, LoadPluginError, Manifest, Plugin, PluginHost, PluginHostConfig, PluginLimits, inspect,
+};
 use hookmill_testing::{example_plugin, misbehaving};
 use tempfile::TempDir;
 
@@ -203,7 +206,11 @@ fn a_compiled_plugin_is_kept_and_found_again() {
     let files = compiled_files(dir.path());
     assert_eq!(files.len(), 1);
     let written = fs::metadata(&files[0]).unwrap().modified().unwrap();
-    assert_eq!(host_in(dir.path()).load(&wasm).expect("a plugin").digest(), digest);
+    for _ in 0..2 {
+        let known = host_in(dir.path()).load_known(&digest).expect("nothing fails").expect("it is known");
+        assert_eq!(known.digest(), digest);
+        assert_eq!(*known.inspection(), inspect(&wasm, &PluginLimits::default()).expect("a plugin"));
+    }
     assert_eq!(fs::metadata(&files[0]).unwrap().modified().unwrap(), written, "it was compiled again");
 }
 
@@ -231,10 +238,14 @@ fn a_compiled_plugin_of_another_installation_is_not_trusted() {
     host_in(here.path()).load(&wasm).expect("a plugin");
     host_in(elsewhere.path()).load(&wasm).expect("a plugin");
     let (mine, theirs) = (compiled_files(here.path()).remove(0), compiled_files(elsewhere.path()).remove(0));
-    let foreign = fs::read(&theirs).unwrap();
-    fs::write(&mine, &foreign).unwrap();
-    host_in(here.path()).load(&wasm).expect("a plugin, compiled again");
-    assert_ne!(fs::read(&mine).unwrap()[..32], foreign[..32], "the foreign file was trusted");
+    for part in ["cwasm", "note"] {
+        fs::copy(theirs.with_extension(part), mine.with_extension(part)).unwrap();
+    }
+    let foreign = fs::read(mine.with_extension("note")).unwrap();
+    let host = host_in(here.path());
+    assert!(host.load_known(&Digest::of(&wasm)).expect("nothing fails").is_none(), "the foreign file was trusted");
+    host.load(&wasm).expect("a plugin, compiled again");
+    assert_ne!(fs::read(mine.with_extension("note")).unwrap(), foreign);
 }
 
 #[cfg(unix)]

@@ -175,7 +175,7 @@ impl PluginHost {
         &self.limits
     }
 
-    /// Takes a component in: inspects it, compiles it unless that was done before, links it and tries it out.
+    /// Takes a component in: inspects it, compiles it, links it and tries it out, unless that was done before.
     ///
     /// Blocks for as long as compiling takes.
     pub fn load(&self, wasm: &[u8]) -> Result<Plugin, LoadPluginError> {
@@ -184,24 +184,30 @@ impl PluginHost {
 
     /// Does what [`load`](Self::load) does, and tells of each stage that is behind it.
     pub fn load_in_stages(&self, wasm: &[u8], mut done: impl FnMut(Stage)) -> Result<Plugin, LoadPluginError> {
-        let inspection = inspect(wasm, &self.limits)?;
-        done(Stage::Validated);
-        let digest = inspection.digest;
-        if let Some(component) = self.cache.load(&self.engine, &digest) {
-            done(Stage::Compiled);
-            // It was tried out before it was kept.
-            let plugin = self.link(&component, inspection)?;
-            done(Stage::Tested);
+        // Before it is hashed, for it may be too large for that.
+        if wasm.len() <= self.limits.component_bytes_max
+            && let Some(plugin) = self.load_known(&Digest::of(wasm))?
+        {
+            [Stage::Validated, Stage::Compiled, Stage::Tested].into_iter().for_each(done);
             return Ok(plugin);
         }
+        let inspection = inspect(wasm, &self.limits)?;
+        done(Stage::Validated);
         let native = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
         let component = self.cache.fresh(&self.engine, &native).map_err(|error| does_not_fit(&error))?;
         done(Stage::Compiled);
         let plugin = self.link(&component, inspection)?;
         try_out(&plugin)?;
         done(Stage::Tested);
-        self.cache.keep(&self.engine, &digest, &native);
+        self.cache.keep(&self.engine, plugin.inspection(), &native);
         Ok(plugin)
+    }
+
+    /// Loads a component that was compiled and tried out before, from what was kept then; none if nothing was, or by
+    /// another version of hookmill.
+    pub fn load_known(&self, digest: &Digest) -> Result<Option<Plugin>, LoadPluginError> {
+        let Some((component, inspection)) = self.cache.load(&self.engine, digest) else { return Ok(None) };
+        self.link(&component, inspection).map(Some)
     }
 
     /// Removes what was kept of a component that nobody knows any more. What runs of it runs on.

@@ -1,7 +1,7 @@
 //! What can be said of a component without compiling it, and everything that may be wrong with one.
 
 use hookmill_core::Digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasmparser::{Encoding, Parser, Payload, Validator};
 
 use crate::fixture::{FIXTURES_SECTION, Fixture, read_section};
@@ -25,7 +25,7 @@ const GRANTED: [&str; 7] = [
 ];
 
 /// What a component is made of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Inspection {
     /// Its digest, which is its version.

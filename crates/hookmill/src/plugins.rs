@@ -176,7 +176,11 @@ impl Plugins {
         Ok(plugin)
     }
 
+    /// Makes a version ready from what was compiled of it before, or else from the stored component.
     async fn load_stored(&self, digest: Digest) -> Result<Plugin, EngineError> {
+        if let Some(plugin) = self.on_thread(move |host| host.load_known(&digest)).await? {
+            return Ok(plugin);
+        }
         let wasm = self
             .store
             .blob_get(digest)
@@ -185,19 +189,28 @@ impl Plugins {
         Ok(self.load(wasm, None).await?.0)
     }
 
-    /// Loads on a thread that may block, and notes the stages of a job; gives the bytes back.
+    /// Loads a component and notes the stages of a job; gives the bytes back.
     async fn load(&self, wasm: Vec<u8>, job: Option<u64>) -> Result<(Plugin, Vec<u8>), LoadPluginError> {
-        let _turn = self.loading.lock().await;
-        let (host, jobs, clock) = (self.host.clone(), self.jobs.clone(), self.clock.clone());
-        let load = move || {
+        let (jobs, clock) = (self.jobs.clone(), self.clock.clone());
+        self.on_thread(move |host| {
             let reached = |stage: hookmill_plugin::Stage| {
                 if let Some(job) = job {
                     jobs.reach(job, stage.into(), clock.now());
                 }
             };
             host.load_in_stages(&wasm, reached).map(|plugin| (plugin, wasm))
-        };
-        tokio::task::spawn_blocking(load).await.unwrap_or_else(|error| {
+        })
+        .await
+    }
+
+    /// Loads on a thread that may block, one after the other.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        load: impl FnOnce(&PluginHost) -> Result<T, LoadPluginError> + Send + 'static,
+    ) -> Result<T, LoadPluginError> {
+        let _turn = self.loading.lock().await;
+        let host = self.host.clone();
+        tokio::task::spawn_blocking(move || load(&host)).await.unwrap_or_else(|error| {
             Err(LoadProblem::Host { attempted: "load the component", cause: error.to_string() }.into())
         })
     }
@@ -232,9 +245,14 @@ impl Plugins {
         infos
     }
 
+    /// Returns what is known of a plugin; of one that has no version yet, its uploads.
     pub(crate) async fn find(&self, tenant: &TenantId, name: &PluginName) -> Option<PluginInfo> {
         let key = (tenant.clone(), name.clone());
-        self.entries.lock().await.get(&key).map(|entry| self.info(&key, entry))
+        if let Some(entry) = self.entries.lock().await.get(&key) {
+            return Some(self.info(&key, entry));
+        }
+        let uploaded = self.info(&key, &Entry::default());
+        (!uploaded.uploads.is_empty()).then_some(uploaded)
     }
 
     /// Returns one upload since the start, as long as it is remembered.
