@@ -17,6 +17,7 @@ mod plugin_dev;
 mod plugin_host;
 mod plugin_inspect;
 mod plugin_project;
+mod plugin_push;
 mod plugin_run;
 mod plugin_test;
 mod plugin_versions;

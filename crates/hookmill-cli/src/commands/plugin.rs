@@ -9,11 +9,12 @@ use hookmill::plugin::{Inspection, PluginLimits, inspect};
 use serde_json::{Value, json};
 
 use super::{
-    plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_run, plugin_test, plugin_versions,
+    plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_push, plugin_run, plugin_test,
+    plugin_versions,
 };
 use crate::api::Client;
 use crate::args::{Connection, Plugin};
-use crate::commands::{name_of, read};
+use crate::commands::read;
 use crate::exit_code::{Failure, PLUGIN, USAGE};
 use crate::output::{Output, Span, bytes, field, inline};
 use crate::templates;
@@ -30,7 +31,7 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
         Plugin::Inspect { path, wit } => plugin_inspect::run(&path, wit, output),
         Plugin::Bench { path, event, calls } => plugin_bench::run(&path, event.as_deref(), calls, output),
         Plugin::Dev { dir } => plugin_dev::run(&dir, &connection.client()?, output).await,
-        Plugin::Push { file, name, stage } => push(&connection.client()?, &file, name, stage, output).await,
+        Plugin::Push { file, name, stage } => plugin_push::run(&connection.client()?, &file, name, stage, output).await,
         Plugin::List => list(&connection.client()?, output).await,
         Plugin::Activate { name, digest, if_unchanged, last, release_parked } => {
             let how = json!({"if_unchanged": if_unchanged, "last": last, "release_parked": release_parked});
@@ -120,29 +121,6 @@ fn check(file: &Path, output: &Output) -> anyhow::Result<ExitCode> {
             inspection.imports.join("\n          "),
             inspection.exports.join("\n          "),
         )
-    });
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn push(
-    client: &Client,
-    file: &Path,
-    name: Option<String>,
-    stage: bool,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let (wasm, inspection) = read_component(file)?;
-    let manifest = inspection.manifest.as_ref().map(|manifest| manifest.name.to_string());
-    let name = name_of("plugin", name, manifest, file)?;
-    let spinner = output.spinner(format!("uploading {} and compiling it", bytes(wasm.len() as u64)));
-    let query = if stage { "?activate=false" } else { "" };
-    let answer = client.put(&format!("{}{query}", path(&[&name])), "application/wasm", wasm).await;
-    spinner.finish_and_clear();
-    let answer = answer?;
-    output.answer(&answer, || {
-        let state =
-            if answer["active"] == true { "is active" } else { "is staged; `hookmill plugin activate` makes it run" };
-        format!("plugin {name} version {} {state}", field(&answer, "digest"))
     });
     Ok(ExitCode::SUCCESS)
 }
