@@ -202,6 +202,22 @@ impl PluginUse {
 }
 
 impl Request {
+    /// Tells whether anything in it is masked in an answer.
+    pub fn has_secrets(&self) -> bool {
+        around_userinfo(&self.url).is_some() || self.headers.iter().any(|(name, _)| is_secret_header(name))
+    }
+
+    /// Puts in place of each text that an answer masks what `change` makes of it.
+    pub fn change_secrets<E>(&mut self, mut change: impl FnMut(&str) -> Result<String, E>) -> Result<(), E> {
+        if let Some((before, userinfo, after)) = around_userinfo(&self.url) {
+            self.url = format!("{before}{}{after}", change(userinfo)?);
+        }
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| is_secret_header(name)) {
+            *value = change(value)?;
+        }
+        Ok(())
+    }
+
     /// Returns the request as an answer may show it.
     pub fn masked(self) -> Self {
         Self { url: shown_url(&self.url), headers: masked(self.headers), ..self }
@@ -263,6 +279,23 @@ mod tests {
             let parsed = Url::parse(&shown_url(url));
             assert!(parsed.is_ok_and(|url| url.password().is_none()) || url.contains("{{"), "{url}");
         }
+    }
+
+    #[test]
+    fn a_requests_secrets_are_what_an_answer_masks() {
+        let headers = [("X-Api-Key", "k"), ("Accept", "*/*")].map(|(name, value)| (name.into(), value.into())).into();
+        let mut request =
+            Request { method: "POST".into(), url: "https://u:p@host/in?a=b@c".into(), headers, body: vec![] };
+        assert!(request.has_secrets());
+        let mut seen = vec![];
+        let Ok(()) = request.change_secrets(|secret| {
+            seen.push(secret.to_owned());
+            Ok::<_, std::convert::Infallible>(MASK.to_owned())
+        });
+        assert_eq!(seen, ["u:p", "k"]);
+        assert_eq!(request, request.clone().masked());
+        let plain = Request { url: "https://host/@a".into(), headers: vec![], ..request };
+        assert!(!plain.has_secrets());
     }
 
     #[test]

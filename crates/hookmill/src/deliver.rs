@@ -220,7 +220,8 @@ impl Inner {
                 at: begun,
                 outcome: outcome.into(),
                 request: tried.rendered,
-                response: tried.response,
+                // What a receiver keeps secret, a cookie say, nobody reads again.
+                response: tried.response.map(Response::masked),
                 duration_ms,
                 plugin: tried.run,
                 judge: tried.judge,

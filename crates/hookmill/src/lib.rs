@@ -30,6 +30,7 @@ mod preview;
 mod publish;
 mod scheduler;
 mod seal;
+mod sealed_store;
 mod sources;
 mod verify;
 mod watch;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hookmill_core::Explain;
@@ -129,28 +129,37 @@ impl Sealer {
 
     /// Seals a value for its place: elsewhere it can't be opened.
     pub(crate) fn seal(&self, place: &ConfigKey, value: &str) -> String {
-        let mut nonce = [0; NONCE_BYTES];
-        // Without random numbers nothing may be sealed; they fail on no system that has started.
-        getrandom::fill(&mut nonce).expect("the system has random numbers");
-        let payload = Payload { msg: value.as_bytes(), aad: &context(place) };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).expect("a value is far below the cipher's bound");
-        format!("{SEALED}{}", STANDARD.encode([nonce.as_slice(), &sealed].concat()))
+        self.seal_for(&context(place), value)
     }
 
     /// Opens what is stored at a place; what was stored before values were sealed comes back as it is.
     pub(crate) fn open(&self, place: &ConfigKey, stored: &str) -> Result<String, SecretKeyError> {
-        let Some(encoded) = stored.strip_prefix(SEALED) else { return Ok(stored.to_owned()) };
-        let opened = STANDARD.decode(encoded).ok().and_then(|bytes| {
-            let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
-            let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
-            let payload = Payload { msg: sealed, aad: &context(place) };
-            String::from_utf8(self.0.decrypt(&XNonce::from(nonce), payload).ok()?).ok()
-        });
+        let opened = self.open_for(&context(place), stored);
         opened.ok_or_else(|| SecretKeyError::Wrong { kind: place.kind, name: place.name.clone() })
+    }
+
+    /// Seals a value for whatever place has this context. The text it returns can stand in a URL, before the host.
+    pub(crate) fn seal_for(&self, context: &[u8], value: &str) -> String {
+        let mut nonce = [0; NONCE_BYTES];
+        // Without random numbers nothing may be sealed; they fail on no system that has started.
+        getrandom::fill(&mut nonce).expect("the system has random numbers");
+        let payload = Payload { msg: value.as_bytes(), aad: context };
+        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).expect("a value is far below the cipher's bound");
+        format!("{SEALED}{}", URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
+    }
+
+    /// Opens what was sealed for a context, and returns what never was sealed as it is; none with another key.
+    pub(crate) fn open_for(&self, context: &[u8], stored: &str) -> Option<String> {
+        let Some(encoded) = stored.strip_prefix(SEALED) else { return Some(stored.to_owned()) };
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
+        let payload = Payload { msg: sealed, aad: context };
+        String::from_utf8(self.0.decrypt(&XNonce::from(nonce), payload).ok()?).ok()
     }
 }
 
-/// What a value is bound to.
+/// What a piece of configuration is bound to.
 fn context(place: &ConfigKey) -> Vec<u8> {
     format!("{}\0{}\0{}", place.tenant, place.kind, place.name).into_bytes()
 }
