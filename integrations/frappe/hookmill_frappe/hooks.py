@@ -6,6 +6,7 @@ app_publisher = "the hookmill contributors"
 app_description = "Hands the document events of this site to hookmill, and loses none"
 app_license = "MIT"
 
+before_install = "hookmill_frappe.install.before_install"
 after_install = "hookmill_frappe.install.after_install"
 
 _capture = "hookmill_frappe.capture.on_doc_event"

@@ -5,6 +5,15 @@ from __future__ import annotations
 import frappe
 
 
+def before_install() -> None:
+    """Has Frappe look again at which modules its apps have.
+
+    The list was read from Redis when this process started, and there it is as old as the site's last visit: from before
+    apps.txt named this app. With it, Frappe would make none of the DocTypes.
+    """
+    frappe.setup_module_map()
+
+
 def after_install() -> None:
     """Saves the settings with their defaults, switched off, and tells what would be sent twice."""
     frappe.get_single("Hookmill Settings").save(ignore_permissions=True)
