@@ -2,33 +2,36 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hookmill::Explain as _;
 use hookmill::core::{DeliveryId, EventId, Fault, JsonText, Request};
 use hookmill::plugin::{
-    Compiler, Grants, Manifest, Plugin, PluginHost, PluginHostConfig, PluginLimits, Transform, TransformReport,
+    Compiler, Fixture, Grants, Manifest, Plugin, PluginHost, PluginHostConfig, PluginLimits, Transform, TransformReport,
 };
 use hookmill::{TenantId, WebhookName};
 use hookmill_testing::{envelope, example_plugin, misbehaving};
 use jiff::Timestamp;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::shape::wit_shaped;
 
 /// Each guest in `tests/guests/hostile`, the code that it is held with, and what its author reads.
-const CORPUS: [(&str, &str, &str); 13] = [
+const CORPUS: [(&str, &str, &str); 14] = [
     ("bad-utf8", "plugin_bad_answer", "utf-8"),
     ("deep-recursion", "plugin_stack_overflow", "too deep"),
     ("endless-list", "plugin_bad_answer", "out of bounds"),
     ("gigabyte-output", "plugin_bad_answer", "out of bounds"),
     ("half-a-million-headers", "plugin_output_too_large", "more data"),
     ("many-memories", "plugin_out_of_memory", "67108864"),
+    ("many-tables", "plugin_out_of_memory", "100000"),
     ("no-such-case", "plugin_bad_answer", "discriminant"),
     ("realloc-crooked", "plugin_bad_answer", "align"),
     ("realloc-endless", "plugin_out_of_fuel", "500000000"),
     ("realloc-hungry", "plugin_out_of_memory", "67108864"),
     ("realloc-wild", "plugin_bad_answer", "beyond end"),
-    ("table-bomb", "plugin_out_of_memory", "entries of a table"),
+    ("table-bomb", "plugin_out_of_memory", "entries of tables"),
     ("wild-answer", "plugin_bad_answer", "out of bounds"),
 ];
 
@@ -58,6 +61,7 @@ fn run(plugin: &Plugin, settings: &str) -> TransformReport {
         settings: &JsonText::parse(settings).expect("JSON"),
         delivery: &delivery,
         grants: Grants::default(),
+        signature_header: None,
     })
 }
 
@@ -174,4 +178,77 @@ fn more_memories_than_an_instance_may_have_are_refused_before_any_is_made() {
     let error = host(&dir).load(&wit_shaped(&many)).expect_err("refused");
     assert_eq!(error.code(), "plugin_does_not_start", "{error}");
     assert!(error.to_string().contains("memories count of 8"), "{error}");
+}
+
+#[test]
+fn what_is_shown_of_a_component_has_a_bound() {
+    let dir = TempDir::new().expect("a folder");
+    let host = host(&dir);
+    let plain = misbehaving();
+    let long = format!("name = \"long\"\ndescription = \"{}\"\n", "x".repeat(70_000));
+    let error = host.load(&with_section(&plain, b"hookmill:plugin.toml", long.as_bytes())).expect_err("refused");
+    assert!(error.to_string().contains("more than"), "{error}");
+
+    let exports: String = (0..1_500).map(|n| format!("(export \"e{n}\" (func $f))")).collect();
+    let text = format!(
+        r#"(component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
+           (func $f (canon lift (core func $i "f"))) {exports})"#
+    );
+    let error = host.load(&crate::shape::component(&text)).expect_err("refused");
+    assert_eq!(error.code(), "plugin_too_many_names", "{}", error.to_string().len());
+    assert!(error.to_string().len() < 500);
+}
+
+#[test]
+fn a_schema_that_would_take_for_ever_is_refused() {
+    let dir = TempDir::new().expect("a folder");
+    let mut chain = String::from("name = \"chain\"\n[settings]\nallOf = [{\"$ref\" = \"#/$defs/d0\"}]\n");
+    for n in 0..40 {
+        let next = format!("{{\"$ref\" = \"#/$defs/d{}\"}}", n + 1);
+        chain += &format!("[settings.\"$defs\".d{n}]\nallOf = [{next}, {next}]\n");
+    }
+    chain += "[settings.\"$defs\".d40]\ntype = \"string\"\n";
+    let error =
+        host(&dir).load(&with_section(&misbehaving(), b"hookmill:plugin.toml", chain.as_bytes())).expect_err("refused");
+    assert_eq!(error.code(), "plugin_bad_manifest");
+    assert!(error.to_string().contains("81 references"), "{error}");
+}
+
+#[test]
+fn fixtures_that_cost_more_than_a_trial_may_are_refused() {
+    let dir = TempDir::new().expect("a folder");
+    let mut limits = PluginLimits::default();
+    (limits.fuel_max, limits.trial_fuel_max) = (1_000_000, 20_000_000);
+    let config = |dir: &TempDir| PluginHostConfig {
+        cache_dir: dir.path().into(),
+        limits,
+        compiler: Compiler::default(),
+        concurrency: 1,
+    };
+    let host = PluginHost::new(config(&dir)).expect("a host");
+    let fixtures = |count: usize| -> Vec<Fixture> {
+        let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N-1"}});
+        let endless = json!({"event": event, "settings": {"do": "loop"}, "expect": {"fail": "plugin_out_of_fuel"}});
+        let fixture = |n| Fixture::parse(&format!("f{n}"), endless.to_string().as_bytes()).expect("a fixture");
+        (0..count).map(fixture).collect()
+    };
+    let with = |count| Fixture::embed(&fixtures(count), &misbehaving()).expect("fixtures");
+    host.load(&with(6)).expect("a plugin");
+    let error = host.load(&with(7)).expect_err("refused");
+    assert_eq!(error.code(), "plugin_trial_too_costly", "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_compiler_that_hangs_is_ended() {
+    let dir = TempDir::new().expect("a folder");
+    let mut limits = PluginLimits::default();
+    limits.compile_time_max = Duration::from_millis(200);
+    let hangs = Compiler::subprocess("sh", ["-c", "exec sleep 1000"]);
+    let config = PluginHostConfig { cache_dir: dir.path().into(), limits, compiler: hangs, concurrency: 1 };
+    let error = PluginHost::new(config).expect("a host").load(&misbehaving()).expect_err("refused");
+    assert_eq!(error.code(), "plugin_compile_limit", "{error}");
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path()).expect("the cache").map(|file| file.expect("an entry").path()).collect();
+    assert!(left.iter().all(|path| path.is_file()), "nothing of the try is left: {left:?}");
 }

@@ -51,6 +51,7 @@ fn run(plugin: &'static str, envelope: &str, settings: &str) -> TransformReport 
         settings: &JsonText::parse(settings).expect("JSON"),
         delivery: &delivery,
         grants: Grants::default(),
+        signature_header: None,
     })
 }
 

@@ -35,6 +35,7 @@ fn run(plugin: &Plugin, event: &str, settings: &str) -> TransformReport {
         settings: &JsonText::parse(settings).expect("JSON"),
         delivery: &delivery,
         grants: Grants::default(),
+        signature_header: None,
     })
 }
 

@@ -218,6 +218,43 @@ impl Request {
         Ok(())
     }
 
+    /// Returns the request as one may see it who may use its secrets but not read them: a mask stands for each.
+    pub fn veiled(&self) -> Self {
+        let mut veiled = self.clone();
+        let Ok(()) = veiled.change_secrets(|_| Ok::<_, std::convert::Infallible>(MASK.to_owned()));
+        veiled
+    }
+
+    /// Puts the secrets of `draft` back where this request has what its [`veiled`](Self::veiled) form had, and tells
+    /// whether any went in. A header keeps its secret under its own name only; user and password theirs at the same host.
+    pub fn unveil(&mut self, draft: &Self) -> bool {
+        let mut any = false;
+        for place in 0..self.headers.len() {
+            let Some((name, MASK)) = self.headers.get(place).map(|(name, value)| (name, value.as_str())) else {
+                continue;
+            };
+            let named = |(other, _): &&(String, String)| other.eq_ignore_ascii_case(name);
+            // Of several headers with one name, the n-th gets the value of the n-th.
+            let nth = self.headers.iter().take(place).filter(named).count();
+            let secret = draft.headers.iter().filter(named).nth(nth).filter(|(name, _)| is_secret_header(name));
+            if let Some((_, secret)) = secret {
+                self.headers[place].1.clone_from(secret);
+                any = true;
+            }
+        }
+        let veiled_url = draft.veiled().url;
+        if self.url == veiled_url {
+            any |= veiled_url != draft.url;
+            self.url.clone_from(&draft.url);
+        } else if has_masked_userinfo(&self.url)
+            && let Some(url) = with_userinfo_of(&self.url, &draft.url)
+        {
+            self.url = url;
+            any = true;
+        }
+        any
+    }
+
     /// Returns the request as an answer may show it.
     pub fn masked(self) -> Self {
         Self { url: shown_url(&self.url), headers: masked(self.headers), ..self }
@@ -296,6 +333,30 @@ mod tests {
         assert_eq!(request, request.clone().masked());
         let plain = Request { url: "https://host/@a".into(), headers: vec![], ..request };
         assert!(!plain.has_secrets());
+    }
+
+    #[test]
+    fn who_may_use_secrets_sees_a_mask_and_gives_it_back() {
+        let headers = [("X-Api-Key", "one"), ("Accept", "*/*"), ("x-api-key", "two")];
+        let headers = headers.map(|(name, value)| (name.into(), value.into())).into();
+        let draft = Request { method: "POST".into(), url: "https://u:p@host/in".into(), headers, body: vec![] };
+        let mut back = draft.veiled();
+        assert_eq!(back.url, "https://********@host/in");
+        assert!(back.headers.iter().all(|(_, value)| !["one", "two"].contains(&value.as_str())));
+        assert!(back.unveil(&draft));
+        assert_eq!(back, draft);
+
+        let mut other = draft.veiled();
+        other.url = "https://********@host/elsewhere".into();
+        other.headers = vec![("X-Other".into(), MASK.into()), ("X-API-KEY".into(), MASK.into())];
+        assert!(other.unveil(&draft));
+        assert_eq!(other.url, "https://u:p@host/elsewhere");
+        assert_eq!(
+            other.headers,
+            [("X-Other".to_owned(), MASK.to_owned()), ("X-API-KEY".to_owned(), "one".to_owned())]
+        );
+        let mut plain = Request { url: "https://host/".into(), headers: vec![], ..draft.clone() };
+        assert!(!plain.unveil(&draft));
     }
 
     #[test]

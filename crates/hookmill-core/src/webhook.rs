@@ -147,6 +147,14 @@ pub fn is_reserved_header(name: &str) -> bool {
     RESERVED_HEADERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
 }
 
+/// Headers that bear a signature by some convention, besides those that are reserved.
+const SIGNATURE_HEADERS: [&str; 2] = ["stripe-signature", "x-hub-signature-256"];
+
+/// Tells whether a header bears a signature, which a plugin must not make up.
+pub fn is_signature_header(name: &str) -> bool {
+    SIGNATURE_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// The HTTP method of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

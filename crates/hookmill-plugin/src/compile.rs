@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rlimit::Resource;
+use wait_timeout::ChildExt as _;
 use wasmtime::Engine;
 
 use crate::host::{Allocation, engine_config};
@@ -65,29 +66,34 @@ fn compile_in_child(
     let (input, output) = (files.path().join("in.wasm"), files.path().join("out.cwasm"));
     std::fs::write(&input, wasm).map_err(host("hand the component to the compiler"))?;
     let cpu_secs = limits.compile_cpu_max.as_secs();
-    let result = Command::new(program)
+    let words = files.path().join("stderr");
+    let stderr = std::fs::File::create(&words).map_err(host("listen to the compiler"))?;
+    let mut child = Command::new(program)
         .args(args)
         .args([input.as_os_str(), output.as_os_str()])
         .args([cpu_secs.to_string(), limits.compile_memory_max.to_string()])
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()
+        .stderr(stderr)
+        .spawn()
         .map_err(host("start the compiler"))?;
-    let errors = String::from_utf8_lossy(&result.stderr);
-    match result.status.code() {
+    let ended = child.wait_timeout(limits.compile_time_max).map_err(host("wait for the compiler"))?;
+    let errors = || String::from_utf8_lossy(&std::fs::read(&words).unwrap_or_default()).trim().to_owned();
+    let Some(status) = ended else {
+        child.kill().and_then(|()| child.wait()).map_err(host("end the compiler"))?;
+        tracing::warn!(errors = errors(), "the compiler took too long and was ended");
+        return Err(LoadProblem::CompileTime { secs: limits.compile_time_max.as_secs() });
+    };
+    match status.code() {
         Some(0) => std::fs::read(&output).map_err(host("read what the compiler made")),
-        Some(1) => Err(compile_failed(&errors)),
+        Some(1) => Err(compile_failed(&errors())),
         // A signal: out of CPU time (SIGXCPU, SIGKILL) or of address space (SIGABRT, SIGSEGV).
         None => {
-            tracing::warn!(status = %result.status, errors = %errors.trim(), "the compiler was ended");
+            tracing::warn!(%status, errors = errors(), "the compiler was ended");
             Err(LoadProblem::CompileLimit { cpu_secs, memory_mib: limits.compile_memory_max >> 20 })
         }
-        Some(_) => Err(LoadProblem::Host {
-            attempted: "run the compiler",
-            cause: format!("{}: {}", result.status, errors.trim()),
-        }),
+        Some(_) => Err(LoadProblem::Host { attempted: "run the compiler", cause: format!("{status}: {}", errors()) }),
     }
 }
 
@@ -123,7 +129,12 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
         text.to_str().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| host(format!("{text:?} is no number")))
     };
     let (cpu_secs, memory) = (number(cpu_secs)?, number(memory)?);
-    for (resource, limit) in [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::CORE, 0)] {
+    // Whoever waits for it may be killed; then nobody would end it.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| host(format!("can't tie itself to its parent: {error}")))?;
+    let bounds = [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::FSIZE, memory), (Resource::CORE, 0)];
+    for (resource, limit) in bounds {
         resource.set(limit, limit).map_err(|error| host(format!("can't limit itself: {error}")))?;
     }
     let wasm = std::fs::read(input).map_err(|error| host(error.to_string()))?;

@@ -123,9 +123,27 @@ fn parse(text: &str) -> Result<Description, Fault> {
     Ok(description)
 }
 
-/// Checks that a schema is one.
+/// References in a schema. Each may double what comes before, so that a long chain of pairs never ends.
+const REFERENCES_MAX: usize = 32;
+
+/// Checks that a schema is one, and that settings can be held against it in reasonable time.
 pub(crate) fn check_schema(schema: &Value) -> Result<(), String> {
+    let references = references(schema);
+    if references > REFERENCES_MAX {
+        return Err(format!("a settings schema with {references} references, more than {REFERENCES_MAX}"));
+    }
     validator(schema).map(drop).map_err(|error| format!("a settings schema that is none: {error}"))
+}
+
+fn references(schema: &Value) -> usize {
+    match schema {
+        Value::Object(fields) => {
+            let own = fields.keys().filter(|key| matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef"));
+            own.count() + fields.values().map(references).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(references).sum(),
+        _ => 0,
+    }
 }
 
 /// Prepares a schema, whose patterns come from strangers: they are matched in linear time.

@@ -1,7 +1,7 @@
 //! What went wrong in a guest, in the words of its author.
 
 use hookmill_core::Fault;
-use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{FrameSymbol, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::v1::hookmill::plugin::types::{Failure, Problem};
@@ -81,19 +81,20 @@ fn backtrace(error: &wasmtime::Error) -> Option<String> {
     let lines: Vec<String> = frames
         .iter()
         .flat_map(|frame| {
+            // Its path, which debug information cuts down to the last part.
             let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
-            let symbols: Vec<String> = frame
-                .symbols()
-                .iter()
-                .map(|symbol| {
-                    let name = symbol.name().map_or_else(|| name.clone(), demangled);
-                    match (symbol.file(), symbol.line()) {
-                        (Some(file), Some(line)) => format!("{name} at {file}:{line}"),
-                        _ => name,
-                    }
-                })
-                .collect();
-            if symbols.is_empty() { vec![name] } else { symbols }
+            let symbols = frame.symbols();
+            // The functions that were inlined come before the one that they were inlined into.
+            let inlined = symbols.len().saturating_sub(1);
+            let line = |(place, symbol): (usize, &FrameSymbol)| {
+                let name = symbol.name().filter(|_| place < inlined).map_or_else(|| name.clone(), demangled);
+                match (symbol.file(), symbol.line()) {
+                    (Some(file), Some(line)) => format!("{name} at {file}:{line}"),
+                    _ => name,
+                }
+            };
+            let lines: Vec<String> = symbols.iter().enumerate().map(line).collect();
+            if lines.is_empty() { vec![name] } else { lines }
         })
         .take(64)
         .collect();

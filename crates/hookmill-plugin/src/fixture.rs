@@ -206,6 +206,7 @@ impl PreparedFixture {
             settings: &self.settings,
             delivery: &self.delivery,
             grants: self.grants,
+            signature_header: None,
         }
     }
 }

@@ -48,6 +48,7 @@ impl Guest {
             used: 0,
             peak: 0,
             bytes_max: limits.memory_bytes_max,
+            table_entries: 0,
             table_entries_max: limits.table_entries_max,
         };
         Self { log, meter, table, wasi: None, seed: *seed, instant }
@@ -185,12 +186,13 @@ impl Pollable for Ready {
     async fn ready(&mut self) {}
 }
 
-/// Sums the linear memories of an instance and refuses to let them grow past the limit.
+/// Sums the linear memories of an instance, and its tables, and refuses to let them grow past the limits.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
     used: usize,
     peak: usize,
     bytes_max: usize,
+    table_entries: usize,
     table_entries_max: usize,
 }
 
@@ -227,12 +229,12 @@ impl ResourceLimiter for MemoryMeter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.table_entries_max {
-            return Err(
-                GrowthRefused { wanted: desired, max: self.table_entries_max, unit: "entries of a table" }.into()
-            );
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.table_entries.saturating_sub(current).saturating_add(desired);
+        if wanted > self.table_entries_max {
+            return Err(GrowthRefused { wanted, max: self.table_entries_max, unit: "entries of tables" }.into());
         }
+        self.table_entries = wanted;
         Ok(true)
     }
 }

@@ -24,6 +24,11 @@ const GRANTED: [&str; 7] = [
     "wasi:random/",
 ];
 
+/// Imports and exports of a component, and bytes of their names: they are stored and shown. The largest real ones have
+/// some dozens.
+const NAMES_MAX: usize = 1_000;
+const NAME_BYTES_MAX: usize = 64 * 1024;
+
 /// What a component is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -110,6 +115,11 @@ pub fn inspect(wasm: &[u8], limits: &PluginLimits) -> Result<Inspection, LoadPlu
         }
     }
 
+    let names = inspection.imports.iter().chain(&inspection.exports);
+    let (count, bytes) = names.fold((0, 0), |(count, bytes), name| (count + 1, bytes + name.len()));
+    if count > NAMES_MAX || bytes > NAME_BYTES_MAX {
+        return Err(LoadProblem::TooManyNames { count, bytes }.into());
+    }
     if !inspection.exports.iter().any(|export| export == TRANSFORM) {
         let other = inspection.exports.iter().find(|export| export.starts_with("hookmill:plugin/transform@"));
         problems.push(match other {

@@ -10,13 +10,17 @@ pub struct PluginLimits {
     pub component_bytes_max: usize,
     /// CPU time of compiling one component. The largest real ones take 16 s.
     pub compile_cpu_max: Duration,
-    /// Address space of the compiling process.
+    /// Time of compiling one component, whatever it does with it: a process that hangs uses no CPU.
+    pub compile_time_max: Duration,
+    /// Address space of the compiling process, and bytes of what it may write.
     pub compile_memory_max: u64,
     /// Fuel of one call, about one unit an instruction: half a second of a busy machine.
     pub fuel_max: u64,
+    /// Fuel of a trial: of all runs on a component's own fixtures together. Whoever uploads next waits for it.
+    pub trial_fuel_max: u64,
     /// Bytes of all linear memories of one instance together.
     pub memory_bytes_max: usize,
-    /// Entries of one table. Function tables of real guests have some thousands.
+    /// Entries of all tables of one instance together. Function tables of real guests have some thousands.
     pub table_entries_max: usize,
     /// Bytes that a guest may hand to the host in one call of a host function, and so the most that the host
     /// allocates on a guest's word.
@@ -42,8 +46,10 @@ impl Default for PluginLimits {
         Self {
             component_bytes_max: 32 * MIB,
             compile_cpu_max: Duration::from_secs(60),
+            compile_time_max: Duration::from_secs(180),
             compile_memory_max: 2 * 1024 * MIB as u64,
             fuel_max: 500_000_000,
+            trial_fuel_max: 10_000_000_000,
             memory_bytes_max: 64 * MIB,
             table_entries_max: 100_000,
             hostcall_bytes_max: 4 * MIB,

@@ -12,6 +12,9 @@ use crate::section;
 /// The name of the custom section that holds the text of `plugin.toml`.
 pub(crate) const SECTION: &str = "hookmill:plugin.toml";
 
+/// Bytes of a manifest, which is stored with each version and shown.
+const BYTES_MAX: usize = 64 * 1024;
+
 /// The manifest of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +77,9 @@ impl WantedLimits {
 impl Manifest {
     /// Parses the text of a `plugin.toml`.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        if text.len() > BYTES_MAX {
+            return Err(ManifestError(format!("it has {} bytes, more than {BYTES_MAX}", text.len())));
+        }
         let manifest: Self =
             toml::from_str(text).map_err(|error| ManifestError(error.to_string().trim().to_owned()))?;
         manifest

@@ -83,6 +83,14 @@ pub enum LoadProblem {
         /// What is wrong there.
         cause: String,
     },
+    /// It has so many imports and exports, or such long names of them, that nobody could read them.
+    #[error("the component has {count} imports and exports, whose names have {bytes} bytes; no plugin needs as many")]
+    TooManyNames {
+        /// How many.
+        count: usize,
+        /// Bytes of their names together.
+        bytes: usize,
+    },
     /// It does not export `transform`.
     #[error("the component does not export `hookmill:plugin/transform@1.0.0`; it exports {}", list(.exports))]
     MissingExport {
@@ -127,6 +135,12 @@ pub enum LoadProblem {
         /// The limit of memory.
         memory_mib: u64,
     },
+    /// Compiling it took longer than anything may.
+    #[error("compiling the component took more than {secs} s")]
+    CompileTime {
+        /// The limit.
+        secs: u64,
+    },
     /// It can't be started, or fails before it answers.
     #[error("the component does not start: {}", .0.message)]
     DoesNotStart(Fault),
@@ -147,6 +161,12 @@ pub enum LoadProblem {
         /// What differs.
         differences: Vec<String>,
     },
+    /// Its fixtures together cost more than a trial may.
+    #[error("running the component on its fixtures, three times each, took more than {fuel_max} units of fuel")]
+    TrialTooCostly {
+        /// The limit.
+        fuel_max: u64,
+    },
     /// The same event gave different bytes.
     #[error("the component gave different answers to the same event")]
     NotDeterministic,
@@ -165,8 +185,16 @@ pub enum LoadProblem {
     },
 }
 
+/// Names that are listed in a message.
+const LISTED_MAX: usize = 20;
+
 fn list(exports: &[String]) -> String {
-    if exports.is_empty() { "nothing".into() } else { exports.join(", ") }
+    let listed = exports.iter().take(LISTED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match exports.len().saturating_sub(LISTED_MAX) {
+        _ if exports.is_empty() => "nothing".into(),
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
 }
 
 impl Explain for LoadProblem {
@@ -176,17 +204,19 @@ impl Explain for LoadProblem {
             Self::NotWasm => "plugin_not_wasm",
             Self::CoreModule => "plugin_core_module",
             Self::Corrupt { .. } => "plugin_corrupt",
+            Self::TooManyNames { .. } => "plugin_too_many_names",
             Self::MissingExport { .. } => "plugin_missing_export",
             Self::OtherContract { .. } => "plugin_other_contract",
             Self::OtherTypes { .. } => "plugin_other_types",
             Self::UnknownImport { .. } => "plugin_unknown_import",
             Self::BadManifest { .. } => "plugin_bad_manifest",
             Self::CompileFailed { .. } => "plugin_compile_failed",
-            Self::CompileLimit { .. } => "plugin_compile_limit",
+            Self::CompileLimit { .. } | Self::CompileTime { .. } => "plugin_compile_limit",
             Self::DoesNotStart(_) => "plugin_does_not_start",
             Self::DoesNotDescribe(_) => "plugin_bad_description",
             Self::BadFixtures { .. } => "plugin_bad_fixture",
             Self::FixtureNotMet { .. } => "plugin_fixture_not_met",
+            Self::TrialTooCostly { .. } => "plugin_trial_too_costly",
             Self::NotDeterministic => "plugin_not_deterministic",
             Self::NotReusable => "plugin_not_reusable",
             Self::Host { .. } => "plugin_host_failed",
@@ -199,6 +229,7 @@ impl Explain for LoadProblem {
             Self::NotWasm => "upload the .wasm file that `hookmill plugin build` made".into(),
             Self::CoreModule => "build for the target wasm32-wasip2, which makes components; `hookmill plugin build` does".into(),
             Self::Corrupt { .. } => "build or copy the file again; it may have been cut off".into(),
+            Self::TooManyNames { .. } => "export `transform` and the optional interfaces of wit/plugin.wit, and nothing else".into(),
             Self::MissingExport { .. } => {
                 "write `hookmill_sdk::plugin!(your_function);`, or export the interface `transform` of wit/plugin.wit".into()
             }
@@ -213,12 +244,15 @@ impl Explain for LoadProblem {
             }
             Self::BadManifest { .. } => "correct plugin.toml and run `hookmill plugin build` again".into(),
             Self::CompileFailed { .. } => "build the plugin with a released toolchain; if it persists, report it with the file".into(),
-            Self::CompileLimit { .. } => "make the component smaller: fewer dependencies, no generated tables".into(),
+            Self::CompileLimit { .. } | Self::CompileTime { .. } => "make the component smaller: fewer dependencies, no generated tables".into(),
             Self::BadFixtures { .. } => {
                 "build it with `hookmill plugin build`, which checks the files in its tests directory".into()
             }
             Self::FixtureNotMet { .. } => {
                 "run `hookmill plugin test` in its project; `--update` takes the new outcome as right".into()
+            }
+            Self::TrialTooCostly { .. } => {
+                "ship fewer fixtures; `hookmill plugin test` shows what each costs, and runs the others without this limit".into()
             }
             Self::DoesNotDescribe(_) => "`describe` must return a JSON object with `name`, `version`, `description` and `settings`, a JSON Schema".into(),
             Self::DoesNotStart(_) => "run it with `hookmill plugin run FILE --event EVENT.json` to see its log".into(),

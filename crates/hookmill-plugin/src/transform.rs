@@ -1,9 +1,10 @@
 //! The call that every plugin answers: in goes an event and a draft, out comes a decision.
 
 use hookmill_core::select::Selection;
-use hookmill_core::webhook::is_reserved_header;
+use hookmill_core::webhook::{is_reserved_header, is_signature_header};
 use hookmill_core::{DeliveryId, Digest, Event, Fault, JsonText, PluginName, PluginRun, Request};
 use http::{HeaderName, HeaderValue};
+use url::Url;
 
 use crate::bindings::v1::hookmill::plugin::types as wit;
 use crate::call::{Plugin, Report};
@@ -26,7 +27,12 @@ pub struct Transform<'a> {
     pub delivery: &'a DeliveryId,
     /// What the plugin may change besides headers and body.
     pub grants: Grants,
+    /// The header in which the host signs, if it does.
+    pub signature_header: Option<&'a str>,
 }
+
+/// What stands for a secret that the host fills in by its name once the guest has ended.
+const SECRET_HANDLE: &str = "secret(\"";
 
 /// What of the draft a plugin may change besides headers and body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,7 +126,9 @@ fn hash_of_decision(decision: &Decision) -> Digest {
     let mut hash = FieldHash::new("transform@1.0.0 output");
     match decision {
         Decision::Send(request) => {
-            hash.field("send").field(&request.method).field(&request.url).pairs(&request.headers).field(&request.body);
+            // Whoever sees the digest must not be able to try secrets out.
+            let Request { method, url, headers, .. } = request.veiled();
+            hash.field("send").field(&method).field(&url).pairs(&headers).field(&request.body);
         }
         Decision::Skip(reason) => {
             hash.field("skip").field(reason);
@@ -135,7 +143,7 @@ fn checked(decision: wit::Decision, input: &Transform<'_>, limits: &PluginLimits
         wit::Decision::Skip(reason) => return Ok(Decision::Skip(reason.chars().take(1_000).collect())),
         wit::Decision::Send(request) => request,
     };
-    if request.url != input.draft.url && !input.grants.url {
+    if request.url != input.draft.veiled().url && !input.grants.url {
         return Err(fault(
             "plugin_changed_url",
             format!("the plugin changed the URL to {:?}, which the webhook does not grant", request.url),
@@ -172,13 +180,30 @@ fn checked(decision: wit::Decision, input: &Transform<'_>, limits: &PluginLimits
         ));
     }
     let mut headers = request.headers;
-    check_headers(&headers, limits)?;
+    check_headers(&headers, input.signature_header, limits)?;
     if let Some(content_type) = content_type
         && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
     {
         headers.insert(0, ("content-type".into(), content_type.into()));
     }
-    Ok(Decision::Send(Request { method: request.method, url: request.url, headers, body }))
+    let mut request = Request { method: request.method, url: request.url, headers, body };
+    let bears_secrets =
+        request.unveil(input.draft) || request.headers.iter().any(|(_, value)| value.contains(SECRET_HANDLE));
+    if bears_secrets && !same_origin(&request.url, &input.draft.url) {
+        return Err(fault(
+            "plugin_secret_elsewhere",
+            "the plugin sent the request to another host than the webhook's, with secrets that are for that one; \
+             leave those headers out, or keep the host",
+        ));
+    }
+    Ok(Decision::Send(request))
+}
+
+/// Tells whether two URLs lead to the same scheme, host and port.
+fn same_origin(one: &str, other: &str) -> bool {
+    let origin = |url: &str| Url::parse(url.trim()).ok().map(|url| url.origin());
+    // What is no URL goes nowhere.
+    one == other || origin(one).is_some_and(|one| Some(one) == origin(other))
 }
 
 /// Puts an event into the contract's words, of its documents only what `selection` lets through.
@@ -211,10 +236,16 @@ fn wit_draft(input: &Transform<'_>) -> wit::Request {
         Ok(text) => wit::Body::Json(text.to_owned()),
         Err(_) => wit::Body::Bytes(draft.body.clone()),
     };
-    wit::Request { method: draft.method.clone(), url: draft.url.clone(), headers: draft.headers.clone(), body }
+    // A guest may use the webhook's secrets, and never reads them.
+    let Request { method, url, headers, .. } = draft.veiled();
+    wit::Request { method, url, headers, body }
 }
 
-fn check_headers(headers: &[(String, String)], limits: &PluginLimits) -> Result<(), Fault> {
+fn check_headers(
+    headers: &[(String, String)],
+    signature_header: Option<&str>,
+    limits: &PluginLimits,
+) -> Result<(), Fault> {
     let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     if headers.len() > limits.headers_max || bytes > limits.header_bytes_max {
         return Err(fault(
@@ -241,7 +272,8 @@ fn check_headers(headers: &[(String, String)], limits: &PluginLimits) -> Result<
                 format!("the plugin returned the header {shown} with a value that HTTP does not allow"),
             ));
         }
-        if is_reserved_header(name) {
+        let signs = signature_header.is_some_and(|header| name.eq_ignore_ascii_case(header));
+        if signs || is_reserved_header(name) || is_signature_header(name) {
             return Err(fault(
                 "plugin_reserved_header",
                 format!("the plugin returned the header {shown}, which only the host may set"),

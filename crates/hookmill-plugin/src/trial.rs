@@ -4,7 +4,7 @@ use hookmill_core::{DeliveryId, Event, EventId, JsonText, Request, TenantId, Web
 use jiff::Timestamp;
 
 use crate::call::Plugin;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, FixtureReport};
 use crate::problem::LoadProblem;
 use crate::transform::{Grants, Transform};
 
@@ -45,6 +45,7 @@ pub(crate) fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
         settings: &settings,
         delivery: &delivery,
         grants: Grants::default(),
+        signature_header: None,
     };
     let fresh = plugin.fresh();
     fresh.check_start(event.occurred_at, &delivery)?;
@@ -57,35 +58,50 @@ pub(crate) fn try_out(plugin: &Plugin) -> Result<(), LoadProblem> {
     if plugin.is_warm() && (0..3).any(|_| plugin.transform(&input).result != first.result) {
         return Err(LoadProblem::NotReusable);
     }
-    plugin.inspection().fixtures.iter().try_for_each(|fixture| meets(&fresh, fixture))?;
+    let mut budget = Budget { left: plugin.limits().trial_fuel_max, fuel_max: plugin.limits().trial_fuel_max };
+    let fixtures = &plugin.inspection().fixtures;
+    fixtures.iter().try_for_each(|fixture| meets(&fresh, fixture, &mut budget))?;
     if plugin.is_warm() {
-        plugin.inspection().fixtures.iter().try_for_each(|fixture| meets_again(plugin, fixture))
-    } else {
-        Ok(())
+        fixtures.iter().try_for_each(|fixture| meets_again(plugin, fixture, &mut budget))?;
+    }
+    Ok(())
+}
+
+/// What of a trial's fuel is left.
+#[derive(Debug)]
+struct Budget {
+    left: u64,
+    fuel_max: u64,
+}
+
+impl Budget {
+    /// Runs a plugin on a fixture, as long as there is fuel for it.
+    fn run(&mut self, plugin: &Plugin, fixture: &Fixture) -> Result<FixtureReport, LoadProblem> {
+        let report = fixture.run(plugin).map_err(|error| LoadProblem::BadFixtures { cause: error.to_string() })?;
+        let left = self.left.checked_sub(report.report.fuel);
+        self.left = left.ok_or(LoadProblem::TrialTooCostly { fuel_max: self.fuel_max })?;
+        Ok(report)
     }
 }
 
 /// Holds a plugin that keeps its instances against a fixture that it meets in a fresh one.
-fn meets_again(plugin: &Plugin, fixture: &Fixture) -> Result<(), LoadProblem> {
+fn meets_again(plugin: &Plugin, fixture: &Fixture, budget: &mut Budget) -> Result<(), LoadProblem> {
     for _ in 0..2 {
-        match fixture.run(plugin) {
-            Ok(report) if report.differences.is_empty() => {}
-            Ok(_) => return Err(LoadProblem::NotReusable),
-            Err(error) => return Err(LoadProblem::BadFixtures { cause: error.to_string() }),
+        if !budget.run(plugin, fixture)?.differences.is_empty() {
+            return Err(LoadProblem::NotReusable);
         }
     }
     Ok(())
 }
 
-fn meets(plugin: &Plugin, fixture: &Fixture) -> Result<(), LoadProblem> {
-    let run = || fixture.run(plugin).map_err(|error| LoadProblem::BadFixtures { cause: error.to_string() });
-    let first = run()?;
+fn meets(plugin: &Plugin, fixture: &Fixture, budget: &mut Budget) -> Result<(), LoadProblem> {
+    let first = budget.run(plugin, fixture)?;
     if !first.differences.is_empty() {
         let differences = first.differences.iter().map(ToString::to_string).collect();
         return Err(LoadProblem::FixtureNotMet { name: fixture.name.clone(), differences });
     }
     for _ in 0..2 {
-        if run()? != first {
+        if budget.run(plugin, fixture)? != first {
             return Err(LoadProblem::NotDeterministic);
         }
     }

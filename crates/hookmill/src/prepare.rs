@@ -57,6 +57,7 @@ fn rendered(hook: &Hook, plugin: Option<&Plugin>, event: &Event, delivery: &Deli
         settings: &wanted.settings,
         delivery,
         grants: Grants { url: hook.webhook().grants(Grant::Url), method: hook.webhook().grants(Grant::Method) },
+        signature_header: hook.webhook().signature_header.as_deref(),
     };
     let (result, run) = plugin.transform(&input).into_run(wanted.name.clone(), plugin);
     let (request, fault) = match result {

@@ -151,7 +151,8 @@ impl Sealer {
     /// Opens what was sealed for a context, and returns what never was sealed as it is; none with another key.
     pub(crate) fn open_for(&self, context: &[u8], stored: &str) -> Option<String> {
         let Some(encoded) = stored.strip_prefix(SEALED) else { return Some(stored.to_owned()) };
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+        // What was sealed before requests were has the other alphabet.
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).or_else(|_| STANDARD.decode(encoded)).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
         let payload = Payload { msg: sealed, aad: context };

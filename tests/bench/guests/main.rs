@@ -41,7 +41,15 @@ impl Case {
 
     fn input(&self) -> Transform<'_> {
         let Self { event, draft, settings, delivery } = self;
-        Transform { event, draft, draft_has_body: false, settings, delivery, grants: Grants::default() }
+        Transform {
+            event,
+            draft,
+            draft_has_body: false,
+            settings,
+            delivery,
+            grants: Grants::default(),
+            signature_header: None,
+        }
     }
 }
 

@@ -114,12 +114,14 @@ async fn a_plugin_uses_a_secret_and_nobody_sees_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn url_and_method_change_only_where_the_webhook_grants_it() {
-    let elsewhere = Receiver::start();
-    let stand = chat_stand(json!({"url": elsewhere.url("/there"), "method": "PUT"})).await;
+    let stand = Stand::new().await;
+    let there = stand.receiver.url("/there");
+    stand.plugin("chat", guest("judging")).await;
+    stand.webhook("chat", chat(json!({"url": there, "method": "PUT"}))).await;
     let parked = stand.reaches(stand.publish(note("N-1")).await, DeliveryState::Parked).await;
     assert_eq!(last_error(&parked).0, "plugin_changed_url");
 
-    let mut granted = chat(json!({"url": elsewhere.url("/there"), "method": "PUT"}));
+    let mut granted = chat(json!({"url": there, "method": "PUT"}));
     granted["plugin"]["grants"] = json!(["url"]);
     save(&stand, &granted).await.expect("saved");
     let parked = stand.reaches(stand.publish(note("N-2")).await, DeliveryState::Parked).await;
@@ -128,19 +130,93 @@ async fn url_and_method_change_only_where_the_webhook_grants_it() {
     granted["plugin"]["grants"] = json!(["url", "method"]);
     save(&stand, &granted).await.expect("saved");
     stand.reaches(stand.publish(note("N-3")).await, DeliveryState::Delivered).await;
-    let request = elsewhere.only_request().await;
+    let request = stand.receiver.only_request().await;
     assert_eq!((request.method.as_str(), request.path.as_str()), ("PUT", "/there"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_chooses_the_url_carries_no_secret_off() {
+    let stand = Stand::new().await;
+    let elsewhere = Receiver::start();
+    stand.plugin("chat", guest("judging")).await;
+    let mut fields = chat(json!({"url": elsewhere.url("/there")}));
+    fields["plugin"]["grants"] = json!(["url"]);
+    stand.webhook("chat", fields.clone()).await;
+    let parked = stand.reaches(stand.publish(note("N-1")).await, DeliveryState::Parked).await;
+    assert_eq!(last_error(&parked).0, "plugin_secret_elsewhere");
+
+    // A row of the webhook that is a secret does not go along either.
+    stand.plugin("free", misbehaving()).await;
+    let mut fields = json!({"plugin": {"name": "free", "settings": {"do": "change_url"}, "grants": ["url"]}});
+    fields["headers"] = json!([{"key": "X-Api-Key", "value": "k3y"}]);
+    stand.webhook("chat", fields).await;
+    let parked = stand.reaches(stand.publish(note("N-2")).await, DeliveryState::Parked).await;
+    assert_eq!(last_error(&parked).0, "plugin_secret_elsewhere");
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_webhooks_own_secrets_pass_through_a_plugin_that_can_not_read_them() {
+    let stand = Stand::new().await;
+    stand.plugin("echo", misbehaving()).await;
+    let url = stand.receiver.url("/in").replacen("http://", "http://me:pa55word@", 1);
+    let headers = json!([{"key": "X-Api-Key", "value": "k3y"}, {"key": "X-Site", "value": "here"}]);
+    let plugin = json!({"name": "echo", "settings": {"do": "echo"}});
+    stand.webhook("notes", json!({"request_url": url, "headers": headers, "plugin": plugin})).await;
+    let id = stand.publish(note("N-1")).await;
+    let request = stand.receiver.only_request().await;
+    assert_eq!((request.header("x-api-key"), request.header("x-site")), ("k3y", "here"));
+    assert!(request.header("authorization").starts_with("Basic "));
+    let seen = request.text();
+    assert!(seen.contains("here") && !seen.contains("k3y") && !seen.contains("pa55word"), "{seen}");
+    stand.reaches(id, DeliveryState::Delivered).await;
+    let proof = stand.engine.verify(&tenant(), id).await.expect("a verification");
+    assert!(proof.verified, "{proof:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_plugin_sets_a_header_that_is_the_hosts() {
+    let stand = Stand::new().await;
+    for header in [
+        "Connection",
+        "Content-Length",
+        "Host",
+        "Keep-Alive",
+        "Proxy-Authorization",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+        "Webhook-Id",
+        "Webhook-Signature",
+        "Webhook-Timestamp",
+        "X-Frappe-Webhook-Signature",
+        "X-Hub-Signature-256",
+        "Stripe-Signature",
+        "Acme-Signature",
+    ] {
+        // Each for itself, or it would be suspended for its failures.
+        let name = header.to_lowercase();
+        stand.plugin(&name, misbehaving()).await;
+        let plugin = json!({"name": name, "settings": {"do": "set_header", "kind": header}});
+        let fields = json!({
+            "plugin": plugin, "signing": "github", "signature_header": "Acme-Signature", "secrets": ["a-secret-text"],
+        });
+        stand.webhook("notes", fields).await;
+        let parked = stand.reaches(stand.publish(note(header)).await, DeliveryState::Parked).await;
+        assert_eq!(last_error(&parked).0, "plugin_reserved_header", "{header}");
+        assert_eq!(parked.attempts.len(), 1, "what always fails is not tried again");
+    }
     assert_eq!(stand.receiver.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_a_plugin_makes_passes_the_same_address_check() {
     let stand = Stand::new().await;
-    stand.plugin("chat", guest("judging")).await;
+    stand.plugin("p", misbehaving()).await;
     for url in ["http://10.0.0.1/", "http://169.254.169.254/latest/meta-data/", "http://[::ffff:10.0.0.1]/"] {
-        let mut fields = chat(json!({"url": url}));
-        fields["plugin"]["grants"] = json!(["url"]);
-        stand.webhook("chat", fields).await;
+        let plugin = json!({"name": "p", "settings": {"do": "change_url", "kind": url}, "grants": ["url"]});
+        stand.webhook("chat", json!({"plugin": plugin})).await;
         let parked = stand.reaches(stand.publish(note(url)).await, DeliveryState::Parked).await;
         assert_eq!(last_error(&parked).0, "address_refused", "{url}");
     }

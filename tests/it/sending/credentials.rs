@@ -2,7 +2,7 @@
 
 use hookmill::Explain as _;
 use hookmill::core::DeliveryState;
-use hookmill_testing::{Answer, Receiver, guest};
+use hookmill_testing::{Answer, Receiver, misbehaving};
 use serde_json::{Value, json};
 
 use crate::stand::{Stand, note, tenant, webhook_name};
@@ -53,11 +53,9 @@ async fn a_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_chooses_the_url_does_not_carry_them_off() {
     let (stand, elsewhere) = (Stand::new().await, Receiver::start());
-    stand.plugin("chat", guest("judging")).await;
-    let plugin = |url: String| {
-        json!({"name": "chat", "grants": ["url"], "secrets": {"chat-token": "x"},
-            "settings": {"channel": "#sales", "url": url}})
-    };
+    stand.plugin("free", misbehaving()).await;
+    let plugin =
+        |url: String| json!({"name": "free", "grants": ["url"], "settings": {"do": "change_url", "kind": url}});
     for url in [elsewhere.url("/in"), stand.receiver.url("/other")] {
         stand.webhook("notes", json!({"auth": {"bearer": "t"}, "plugin": plugin(url.clone())})).await;
         let id = stand.publish(note(&url)).await;

@@ -1,6 +1,7 @@
 //! A plugin that does on demand what a plugin should not, so that the host's tests can see it held.
 //!
-//! The settings say what: `{"do": "loop"}`. Each value of `do` is a variant of [`Do`] in snake case.
+//! The settings say what: `{"do": "loop"}`; without them, the document does. Each value of `do` is a variant of [`Do`] in
+//! snake case.
 #![allow(clippy::disallowed_methods, clippy::exit, clippy::panic, reason = "misbehaving is its purpose")]
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -14,14 +15,14 @@ use serde_json::{Value, json};
 
 #[derive(Deserialize)]
 struct Settings {
-    r#do: Do,
+    r#do: Option<Do>,
     /// How large: of `big_output` and of each line of `log_flood`.
     #[serde(default = "mebibyte")]
     bytes: usize,
     /// How many: of `many_headers` and `log_flood`.
     #[serde(default = "thousand")]
     count: usize,
-    /// Which failure: `bad-document`, `bad-settings` or `other`.
+    /// Which failure: `bad-document`, `bad-settings` or `other`; the header of `set_header`; the URL of `change_url`.
     #[serde(default)]
     kind: String,
 }
@@ -32,6 +33,12 @@ fn mebibyte() -> usize {
 
 fn thousand() -> usize {
     1_000
+}
+
+/// A document that says what to do.
+#[derive(Deserialize)]
+struct Demand {
+    r#do: Do,
 }
 
 #[derive(Deserialize)]
@@ -57,8 +64,12 @@ enum Do {
     BadHeader,
     /// Sends a header that only the host may set.
     ReservedHeader,
+    /// Sends the header `kind`.
+    SetHeader,
     /// Sends to another URL than the draft's.
     ChangeUrl,
+    /// Sends without the draft's headers.
+    DropHeaders,
     /// Sends with another method than the draft's.
     ChangeMethod,
     /// Sends a JSON body that is no JSON.
@@ -82,7 +93,9 @@ enum Do {
 }
 
 fn transform(event: &Event, draft: Request, settings: Settings) -> Result<Decision, Failure> {
-    let request = match settings.r#do {
+    let nothing = |_| Failure::bad_settings("nothing_to_do", "neither settings nor document say what to do").at("/do");
+    let demand = |event: &Event| event.doc::<Demand>().map(|demand| demand.r#do).map_err(nothing);
+    let request = match settings.r#do.map_or_else(|| demand(event), Ok)? {
         Do::Loop => endless(),
         Do::Recurse => draft.text(recurse(1).to_string()),
         Do::Allocate => allocate(),
@@ -97,7 +110,10 @@ fn transform(event: &Event, draft: Request, settings: Settings) -> Result<Decisi
         Do::Trap => trap(),
         Do::BadHeader => draft.header("x-harmless", "value\r\nx-smuggled: value"),
         Do::ReservedHeader => draft.header("Webhook-Id", "forged"),
-        Do::ChangeUrl => Request { url: "https://elsewhere.example/in".into(), ..draft },
+        Do::SetHeader => draft.header(settings.kind, "forged"),
+        Do::ChangeUrl if settings.kind.is_empty() => Request { url: "https://elsewhere.example/in".into(), ..draft },
+        Do::ChangeUrl => Request { url: settings.kind, ..draft },
+        Do::DropHeaders => Request { headers: vec![], ..draft },
         Do::ChangeMethod => Request { method: "GET".into(), ..draft },
         Do::BadJson => draft.json_text("{\"open\": "),
         Do::Fail => return Err(fail(&settings.kind)),
