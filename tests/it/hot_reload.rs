@@ -146,9 +146,9 @@ async fn versions_are_staged_activated_rolled_back_and_survive_a_restart() {
     assert_eq!(known.versions.iter().map(|version| version.digest).collect::<Vec<_>>(), [staged, first]);
     assert_eq!(payload(&stand).await, expected("quotation-slack"));
 
-    assert_eq!(stand.engine.rollback_plugin(&tenant(), &name).await.unwrap(), first);
+    assert_eq!(stand.engine.rollback_plugin(&tenant(), &name, false).await.unwrap().0, first);
     assert_eq!(payload(&stand).await, expected("quotation-invoice"));
-    let error = stand.engine.rollback_plugin(&tenant(), &name).await.expect_err("nothing is before the first");
+    let error = stand.engine.rollback_plugin(&tenant(), &name, false).await.expect_err("nothing is before the first");
     assert_eq!(error.code(), "plugin_no_previous");
     let unknown = stand.engine.activate_plugin(&tenant(), &name, Digest::of(b"unknown"), Activation::default()).await;
     assert_eq!(unknown.expect_err("refused").code(), "not_found");
@@ -162,7 +162,7 @@ async fn a_version_that_was_rolled_back_stays_so_over_a_restart_though_its_file_
         fs::write(&file, &wasm).unwrap();
         becomes_active(&stand, Digest::of(&wasm)).await;
     }
-    stand.engine.rollback_plugin(&tenant(), &plugin_name("p")).await.unwrap();
+    stand.engine.rollback_plugin(&tenant(), &plugin_name("p"), false).await.unwrap();
     let stand = stand.restart().await;
     assert_eq!(payload(&stand).await, expected("quotation-invoice"));
 }

@@ -116,6 +116,12 @@ impl Client {
         self.json(self.request(Method::POST, path).header("content-type", content_type).body(body.into())).await
     }
 
+    /// Posts, and answers with the very text: numbers and keys as the server spells them.
+    pub(crate) async fn post_for_text(&self, path: &str, body: String) -> Result<String, Failure> {
+        let request = self.request(Method::POST, path).header("content-type", "application/json").body(body);
+        self.send(request).await?.text().await.map_err(broken_off)
+    }
+
     pub(crate) async fn put(&self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Result<Value, Failure> {
         self.json(self.request(Method::PUT, path).header("content-type", content_type).body(body.into())).await
     }

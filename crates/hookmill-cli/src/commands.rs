@@ -19,6 +19,7 @@ mod plugin_inspect;
 mod plugin_project;
 mod plugin_push;
 mod plugin_run;
+mod plugin_show;
 mod plugin_test;
 mod plugin_versions;
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::announce::News;
 use crate::engine::Inner;
-use crate::plugins::{Admission, Ran};
+use crate::plugins::{Admission, Ran, Suspension};
 use crate::prepare::{Prepared, prepare};
 use crate::webhooks::Hook;
 
@@ -88,11 +88,19 @@ impl Inner {
         }
         let refused = matches!(outcome, Outcome::Answered { status, .. } if !(200..300).contains(status));
         let (tenant, name, ran) = (&hook.tenant, &wanted.name, Ran { digest, fault, refused });
-        if let Some(suspension) = self.plugins.settle(tenant, name, ran) {
-            self.announce(tenant, News::PluginSuspended, name.as_str(), json!(suspension));
-        }
-        if let Some(reason) = self.plugins.settle_canary(tenant, name, ran) {
-            self.take_back(tenant.clone(), name.clone(), digest, reason);
+        let lost = self.plugins.settle_canary(tenant, name, ran);
+        let suspension = self.plugins.settle(tenant, name, ran);
+        match (lost, suspension) {
+            (Some(reason), _) => self.take_back(tenant.clone(), name.clone(), digest, reason),
+            // There is a version that works, so nothing has to wait for this one.
+            (None, Some(Suspension { failures, reason, .. })) if self.plugins.is_canary(tenant, name, digest) => {
+                let reason = format!("it failed {failures} times in a row: {reason}");
+                self.take_back(tenant.clone(), name.clone(), digest, reason);
+            }
+            (None, Some(suspension)) => {
+                self.announce(tenant, News::PluginSuspended, name.as_str(), json!(suspension));
+            }
+            (None, None) => {}
         }
     }
 
@@ -102,6 +110,8 @@ impl Inner {
         self.tasks.spawn(async move {
             match engine.plugins.end_canary(&tenant, &name, Some(reason.clone())).await {
                 Ok(()) => {
+                    // What waits for the canary goes on with the active version.
+                    engine.version_changed();
                     let details = json!({"digest": digest, "reason": reason});
                     engine.announce(&tenant, News::CanaryTakenBack, name.as_str(), details);
                 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use hookmill_core::mask::{shown_header, shown_url};
 use hookmill_core::ports::{DeliveryQuery, DeliveryRow};
-use hookmill_core::{DeliveryId, Digest, Fault, Outcome, PluginName, Request, TenantId, WebhookName};
+use hookmill_core::{DeliveryId, Digest, Fault, JsonText, Outcome, PluginName, Request, TenantId, WebhookName};
 use hookmill_plugin::Plugin;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::json;
 
 use crate::EngineError;
 use crate::engine::Inner;
+use crate::json_diff::{self, Differs};
 use crate::prepare::{Prepared, prepare};
 
 /// Events on which versions are compared at most.
@@ -30,15 +32,17 @@ pub struct PluginDiff {
     /// For how many the other version fails where the active one does not.
     pub new_failures: usize,
     /// Fuel of all runs together.
-    pub fuel: FuelChange,
+    pub fuel: CostChange,
+    /// The most memory that a run took, in bytes.
+    pub memory: CostChange,
     /// The events for which something would change, the newest first.
     pub changes: Vec<EventDiff>,
 }
 
-/// Fuel of both versions.
+/// What both versions cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
-pub struct FuelChange {
+pub struct CostChange {
     /// Of the version that runs now.
     pub active: u64,
     /// Of the version beside it.
@@ -55,6 +59,8 @@ pub struct EventDiff {
     pub webhook: WebhookName,
     /// Its document.
     pub document: String,
+    /// Fuel of both runs on it.
+    pub fuel: CostChange,
     /// What differs.
     pub changes: Vec<Change>,
 }
@@ -63,14 +69,25 @@ pub struct EventDiff {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// `decision`, `method`, `url`, `header` or `body`.
+    /// `decision`, `method`, `url`, `header`, `body`, or `key_order` where an object of the body has the same keys in
+    /// another order.
     pub part: &'static str,
     /// The header's name, or the JSON pointer into the body; empty for the whole.
     pub path: String,
-    /// With the version that runs now; null if it is not there.
-    pub active: Value,
-    /// With the version beside it; null if it is not there.
-    pub staged: Value,
+    /// With the version that runs now, digit for digit; left out if it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<JsonText>,
+    /// With the version beside it; left out if it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staged: Option<JsonText>,
+}
+
+impl Change {
+    /// Makes a change of a text.
+    fn of_text(part: &'static str, path: &str, active: Option<&str>, staged: Option<&str>) -> Self {
+        let text = |text: &str| JsonText::parse(&json!(text).to_string()).expect("a string is JSON");
+        Self { part, path: path.to_owned(), active: active.map(text), staged: staged.map(text) }
+    }
 }
 
 impl Inner {
@@ -95,7 +112,8 @@ impl Inner {
             events: 0,
             changed: 0,
             new_failures: 0,
-            fuel: FuelChange::default(),
+            fuel: CostChange::default(),
+            memory: CostChange::default(),
             changes: vec![],
         };
         for row in self.last_deliveries(tenant, name, last.min(EVENTS_MAX)).await? {
@@ -145,9 +163,13 @@ impl Inner {
         let run = move || (prepare(&hook, Some(&active), &event, &id), prepare(&hook, Some(&staged), &event, &id));
         let (active, staged) = self.guests.run(&Arc::default(), run).await.ok_or(EngineError::ShuttingDown)?;
         let fuel = |prepared: &Prepared| prepared.run.as_ref().map_or(0, |run| run.fuel);
+        let memory = |prepared: &Prepared| prepared.run.as_ref().map_or(0, |run| run.memory);
+        let fuel = CostChange { active: fuel(&active), staged: fuel(&staged) };
         diff.events += 1;
-        diff.fuel.active += fuel(&active);
-        diff.fuel.staged += fuel(&staged);
+        diff.fuel.active += fuel.active;
+        diff.fuel.staged += fuel.staged;
+        diff.memory.active = diff.memory.active.max(memory(&active));
+        diff.memory.staged = diff.memory.staged.max(memory(&staged));
         diff.new_failures += usize::from(active.fault.is_none() && staged.fault.is_some());
         let changes = changes(&active, &staged);
         if !changes.is_empty() {
@@ -156,6 +178,7 @@ impl Inner {
                 delivery: row.id,
                 webhook: row.webhook.clone(),
                 document: row.document.clone(),
+                fuel,
                 changes,
             });
         }
@@ -164,19 +187,17 @@ impl Inner {
 }
 
 fn changes(active: &Prepared, staged: &Prepared) -> Vec<Change> {
-    let whole = |part, active: Value, staged: Value| Change { part, path: String::new(), active, staged };
     let (was, is) = (decision(active), decision(staged));
     let mut found = vec![];
-    if was != is {
-        found.push(whole("decision", was.into(), is.into()));
-    }
+    let mut whole = |part, was: &str, is: &str, shown: fn(&str) -> String| {
+        if was != is {
+            found.push(Change::of_text(part, "", Some(&shown(was)), Some(&shown(is))));
+        }
+    };
+    whole("decision", &was, &is, str::to_owned);
     if let (Ok(active), Ok(staged)) = (&active.request, &staged.request) {
-        if active.method != staged.method {
-            found.push(whole("method", active.method.clone().into(), staged.method.clone().into()));
-        }
-        if active.url != staged.url {
-            found.push(whole("url", active.url.clone().into(), staged.url.clone().into()));
-        }
+        whole("method", &active.method, &staged.method, str::to_owned);
+        whole("url", &active.url, &staged.url, shown_url);
         headers(active, staged, &mut found);
         body(active, staged, &mut found);
     }
@@ -207,7 +228,8 @@ fn headers(active: &Request, staged: &Request, found: &mut Vec<Change>) {
     for name in names {
         let (was, is) = (value(active, &name), value(staged, &name));
         if was != is {
-            found.push(Change { part: "header", path: name, active: was.into(), staged: is.into() });
+            let shown = |value: &Option<String>| value.as_ref().map(|value| shown_header(&name, value).to_owned());
+            found.push(Change::of_text("header", &name, shown(&was).as_deref(), shown(&is).as_deref()));
         }
     }
 }
@@ -216,41 +238,15 @@ fn body(active: &Request, staged: &Request, found: &mut Vec<Change>) {
     if active.body == staged.body {
         return;
     }
-    let parsed = |request: &Request| serde_json::from_slice::<Value>(&request.body).ok();
-    let before = found.len();
-    if let (Some(was), Some(is)) = (parsed(active), parsed(staged)) {
-        values(&was, &is, String::new(), found);
-    }
-    if found.len() == before {
-        // No JSON, or the same values in another order or spelling.
-        let text = |request: &Request| String::from_utf8_lossy(&request.body).into_owned();
-        found.push(Change {
-            part: "body",
-            path: String::new(),
-            active: text(active).into(),
-            staged: text(staged).into(),
-        });
-    }
-}
-
-fn values(was: &Value, is: &Value, path: String, found: &mut Vec<Change>) {
-    let step = |part: &str| format!("{path}/{}", part.replace('~', "~0").replace('/', "~1"));
-    match (was, is) {
-        (Value::Object(was), Value::Object(is)) => {
-            for (key, value) in was {
-                values(value, is.get(key).unwrap_or(&Value::Null), step(key), found);
-            }
-            for (key, value) in is.iter().filter(|(key, _)| !was.contains_key(*key)) {
-                values(&Value::Null, value, step(key), found);
-            }
-        }
-        (Value::Array(was), Value::Array(is)) => {
-            for place in 0..was.len().max(is.len()) {
-                let at = |list: &[Value]| list.get(place).cloned().unwrap_or(Value::Null);
-                values(&at(was), &at(is), step(&place.to_string()), found);
-            }
-        }
-        (was, is) if was == is => {}
-        (was, is) => found.push(Change { part: "body", path, active: was.clone(), staged: is.clone() }),
+    let (was, is) = (String::from_utf8_lossy(&active.body), String::from_utf8_lossy(&staged.body));
+    match json_diff::json(&was, &is).filter(|changes| !changes.is_empty()) {
+        Some(changes) => found.extend(changes.into_iter().map(|change| Change {
+            part: if change.differs == Differs::KeyOrder { "key_order" } else { "body" },
+            path: change.path,
+            active: change.before,
+            staged: change.after,
+        })),
+        // No JSON, or the same with other white space.
+        None => found.push(Change::of_text("body", "", Some(&was), Some(&is))),
     }
 }

@@ -107,7 +107,7 @@ impl Inner {
     ) -> Result<(), EngineError> {
         let any = EventId::new("settings").expect("a valid id");
         if let Some(wanted) = &webhook.plugin
-            && let Some(plugin) = self.plugins.pick(tenant, &wanted.name, wanted.digest.as_ref(), &any).await
+            && let Some(plugin) = self.plugins.lasting(tenant, &wanted.name, wanted.digest.as_ref()).await
         {
             let settings = wanted.settings.clone();
             let seed = DeliveryId::of(tenant, &any, name);

@@ -48,13 +48,19 @@ impl Inner {
         digest: Digest,
         how: Activation,
     ) -> Result<RedeliverReport, EngineError> {
+        let mut compared_with = None;
         if let Some(last) = how.if_unchanged {
             let diff = self.diff(tenant, name, digest, last).await?;
             if diff.changed > 0 {
                 return Err(EngineError::WouldChange(Box::new(diff)));
             }
+            if diff.events == 0 && diff.active != diff.staged {
+                let what = format!("no recorded event could show what version {digest} of {name} would change");
+                return Err(EngineError::Conflict { code: "plugin_nothing_compared", what });
+            }
+            compared_with = Some(diff.active);
         }
-        self.plugins.activate(tenant, name, digest).await?;
+        self.plugins.activate(tenant, name, digest, compared_with).await?;
         self.version_changed();
         if how.release_parked { self.release_parked(tenant, name).await } else { Ok(RedeliverReport::default()) }
     }
@@ -69,7 +75,9 @@ impl Inner {
         for webhook in self.webhooks.with_plugin(tenant, name) {
             let parked = DeliveryState::Parked;
             let query = DeliveryQuery { webhook: Some(webhook), state: Some(parked), ..DeliveryQuery::default() };
-            let by_plugin = |reason: &str| reason.starts_with("plugin_");
+            // What the plugin made may have been refused only when it was to be sent.
+            let by_plugin =
+                |reason: &str| ["plugin_", "request_", "address_"].iter().any(|family| reason.starts_with(family));
             all += self.redeliver_where(tenant, &query, RedeliverMode::Transform, false, by_plugin).await?;
         }
         Ok(all)
@@ -133,13 +141,21 @@ impl Engine {
         self.inner.to_the_end(async move { inner.activate(&tenant, &name, digest, how).await }).await
     }
 
-    /// Goes back to the version that was active before; answers with it.
-    pub async fn rollback_plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<Digest, EngineError> {
+    /// Goes back to the version that was active before, and makes what was parked again if asked; answers with the version
+    /// and with what was released.
+    pub async fn rollback_plugin(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        release_parked: bool,
+    ) -> Result<(Digest, RedeliverReport), EngineError> {
         let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
         let work = async move {
             let digest = inner.plugins.rollback(&tenant, &name).await?;
             inner.version_changed();
-            Ok(digest)
+            let released =
+                if release_parked { inner.release_parked(&tenant, &name).await? } else { RedeliverReport::default() };
+            Ok((digest, released))
         };
         self.inner.to_the_end(work).await
     }

@@ -56,7 +56,7 @@ pub(crate) struct Plugins {
     /// Versions that webhooks stay on, ready to run.
     pinned: ArcSwap<HashMap<(Key, Digest), Plugin>>,
     entries: Mutex<HashMap<Key, Entry>>,
-    /// Loads follow one another: each may compile for a minute, and is tried out in an instance of its own.
+    /// Components are taken in one after another: each may compile for a minute, and is tried out in an instance of its own.
     loading: Mutex<()>,
     /// Held from where a component is stored to where its version is known and others are forgotten.
     keeping: Mutex<()>,
@@ -139,9 +139,22 @@ impl Plugins {
         digest: Option<&Digest>,
         event: &EventId,
     ) -> Option<Plugin> {
-        let Some(digest) = digest else {
+        if digest.is_none() {
             let all = self.running.load();
             return all.get(&(tenant.clone(), name.clone())).map(|running| running.pick(tenant, event).clone());
+        }
+        self.lasting(tenant, name, digest).await
+    }
+
+    /// Returns the version asked for, made ready if need be, else the active one, whatever is tried out beside it.
+    pub(crate) async fn lasting(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        digest: Option<&Digest>,
+    ) -> Option<Plugin> {
+        let Some(digest) = digest else {
+            return self.running.load().get(&(tenant.clone(), name.clone())).map(|running| running.active.clone());
         };
         self.version(tenant, name, *digest)
             .await
@@ -178,6 +191,7 @@ impl Plugins {
 
     /// Makes a version ready from what was compiled of it before, or else from the stored component.
     async fn load_stored(&self, digest: Digest) -> Result<Plugin, EngineError> {
+        // What was compiled before waits for nobody who compiles now: a rollback must be quick.
         if let Some(plugin) = self.on_thread(move |host| host.load_known(&digest)).await? {
             return Ok(plugin);
         }
@@ -192,6 +206,7 @@ impl Plugins {
     /// Loads a component and notes the stages of a job; gives the bytes back.
     async fn load(&self, wasm: Vec<u8>, job: Option<u64>) -> Result<(Plugin, Vec<u8>), LoadPluginError> {
         let (jobs, clock) = (self.jobs.clone(), self.clock.clone());
+        let _turn = self.loading.lock().await;
         self.on_thread(move |host| {
             let reached = |stage: hookmill_plugin::Stage| {
                 if let Some(job) = job {
@@ -203,12 +218,11 @@ impl Plugins {
         .await
     }
 
-    /// Loads on a thread that may block, one after the other.
+    /// Loads on a thread that may block.
     async fn on_thread<T: Send + 'static>(
         &self,
         load: impl FnOnce(&PluginHost) -> Result<T, LoadPluginError> + Send + 'static,
     ) -> Result<T, LoadPluginError> {
-        let _turn = self.loading.lock().await;
         let host = self.host.clone();
         tokio::task::spawn_blocking(move || load(&host)).await.unwrap_or_else(|error| {
             Err(LoadProblem::Host { attempted: "load the component", cause: error.to_string() }.into())
@@ -230,6 +244,13 @@ impl Plugins {
         let key = (tenant.clone(), name.clone());
         let canary = self.running.load().get(&key)?.canary.as_ref()?.0.digest;
         self.canaries.settle(&key, canary, ran.digest, ran.fault.is_some() || ran.refused)
+    }
+
+    /// Tells whether a version is one that is tried out on a share of the events.
+    pub(crate) fn is_canary(&self, tenant: &TenantId, name: &PluginName, digest: Digest) -> bool {
+        let all = self.running.load();
+        let running = all.get(&(tenant.clone(), name.clone()));
+        running.and_then(|running| running.canary.as_ref()).is_some_and(|(canary, _)| canary.digest == digest)
     }
 
     /// Takes note that a version that was admitted did not run after all.

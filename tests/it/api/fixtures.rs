@@ -22,8 +22,9 @@ async fn a_component_that_does_not_meet_its_fixtures_is_refused() {
     let detail = problem["detail"].as_str().expect("a sentence");
     assert!(detail.contains("a-note") && detail.contains("another"), "{detail}");
     assert!(problem["help"].as_str().expect("a help").contains("hookmill plugin test"), "{problem}");
-    let shown = served.get("/v1/plugins/p").await;
-    shown.problem(404, "not_found");
+    let shown = served.get("/v1/plugins/p").await.ok(200);
+    assert!(shown["active"].is_null() && shown["versions"] == json!([]), "nothing of it was taken: {shown}");
+    assert_eq!(shown["uploads"][0]["state"], "rejected", "what became of it is in sight");
 
     // Each way to end is held against what was expected.
     for expect in [json!({"skip": "no reason"}), json!({"fail": "plugin_panic"})] {

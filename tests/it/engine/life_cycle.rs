@@ -2,8 +2,9 @@
 
 use hookmill::UploadState::{Active, Compiled, Received, Rejected, Staged, Tested, Validated};
 use hookmill::core::{DeliveryState, Digest};
+use hookmill::plugin::Compiler;
 use hookmill::{Activation, EngineError, Explain as _, PluginInfo, VersionState};
-use hookmill_testing::{envelope, example_plugin, misbehaving, wait_for};
+use hookmill_testing::{Receiver, envelope, example_plugin, misbehaving, wait_for, wait_until};
 use serde_json::json;
 
 use crate::stand::{Stand, note, plugin_name, tenant};
@@ -70,7 +71,7 @@ async fn a_diff_says_what_another_version_would_change() {
     assert_eq!((other.events, other.changed, other.new_failures), (1, 1, 0));
     assert!(other.fuel.active > 1_000 && other.fuel.staged > 1_000);
     let text = other.changes[0].changes.iter().find(|change| change.path == "/text").expect("a change of the body");
-    assert!(text.part == "body" && text.active.is_null() && text.staged.is_string(), "{text:?}");
+    assert!(text.part == "body" && text.active.is_none() && text.staged.is_some(), "{text:?}");
 
     let careful = Activation { if_unchanged: Some(10), ..Activation::default() };
     let error = activate(&stand, staged, careful).await.expect_err("refused");
@@ -152,4 +153,138 @@ async fn a_canary_that_does_worse_is_taken_back_by_itself() {
 /// The same event again and again; each is published anew, with an id of its own.
 fn envelope_of(name: &'static str) -> impl Iterator<Item = hookmill::EventEnvelope> {
     std::iter::repeat_with(move || envelope(name))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_crashes_is_taken_back_at_once_and_says_so() {
+    let stand = Stand::new().await;
+    let operator = Receiver::start();
+    let news = json!({"doctype": "hookmill", "doc_event": "*", "request_url": operator.url("/news")});
+    stand.webhook("news", news).await;
+    let active = stand.plugin("p", example_plugin("rust_quotation_invoice")).await;
+    stand.webhook("quotations", json!({"doctype": "Quotation", "plugin": {"name": "p"}})).await;
+    let crashes = stage(&stand, misbehaving()).await;
+    stand.engine.begin_canary(&tenant(), &plugin_name("p"), crashes, 1.0).await.expect("begun");
+    for _ in 0..10 {
+        let id = stand.publish(quotation("panic")).await;
+        stand.reaches(id, DeliveryState::Parked).await;
+    }
+    let ended = wait_for("the canary to end", async || info(&stand).await.last_canary).await;
+    assert!(ended.digest == crashes && ended.reason.contains("10 times in a row: plugin_panic"), "{ended:?}");
+    let digest = crashes.to_string();
+    let told = |news: &str| news.contains("10 times in a row") && news.contains(&digest);
+    let heard = async || operator.requests().iter().any(|request| told(request.text()));
+    wait_until("the operator to hear of it", heard).await;
+    let after = stand.publish(quotation("panic")).await;
+    let detail = stand.reaches(after, DeliveryState::Delivered).await;
+    assert_eq!(detail.attempts[0].plugin.as_ref().expect("a run").digest, active);
+    assert!(info(&stand).await.suspended.is_none(), "nothing of the plugin is held back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_takes_its_share_of_the_events_and_an_equal_one_stays() {
+    const EVENTS: usize = 200;
+    let stand = Stand::new().await;
+    stand.plugin("p", example_plugin("rust_slack_message")).await;
+    stand.webhook("notes", json!({"plugin": {"name": "p"}})).await;
+    let mut twin = example_plugin("rust_slack_message");
+    // A custom section, which makes it another component that does the same.
+    twin.extend([0, 3, 1, b'n', 1]);
+    let canary = stage(&stand, twin).await;
+    stand.engine.begin_canary(&tenant(), &plugin_name("p"), canary, 0.25).await.expect("begun");
+    let events = (0..EVENTS).map(|n| note(&format!("N-{n}"))).collect();
+    for answer in stand.engine.publish_many(&tenant(), events).await {
+        let id = answer.expect("taken").deliveries[0];
+        stand.reaches(id, DeliveryState::Delivered).await;
+    }
+    let fared = info(&stand).await.canary.expect("it goes on");
+    assert_eq!((fared.canary.runs + fared.active.runs, fared.canary.failures), (EVENTS as u64, 0));
+    // Of 200 draws of a quarter, fewer than 20 or more than 90 do not happen.
+    assert!((20..=90).contains(&fared.canary.runs), "{fared:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_diff_names_every_part_that_changes_and_shows_no_secret() {
+    let stand = Stand::new().await;
+    stand.plugin("p", example_plugin("rust_quotation_invoice")).await;
+    let plugin = json!({"name": "p", "grants": ["url", "method"]});
+    let headers = json!([{"key": "X-Api-Key", "value": "k3y-of-the-receiver"}]);
+    stand.webhook("quotations", json!({"doctype": "Quotation", "plugin": plugin, "headers": headers})).await;
+    let staged = stage(&stand, misbehaving()).await;
+    for (how, part, new_failures) in [
+        ("echo", "body", 0),
+        ("change_method", "method", 0),
+        ("change_url", "decision", 1),
+        ("drop_headers", "header", 0),
+        ("skip", "decision", 0),
+        ("panic", "decision", 1),
+    ] {
+        let id = stand.publish(quotation(how)).await;
+        stand.reaches(id, DeliveryState::Delivered).await;
+        let diff = stand.engine.diff_plugin(&tenant(), &plugin_name("p"), staged, 1).await.expect("a diff");
+        let parts: Vec<_> = diff.changes[0].changes.iter().map(|change| change.part).collect();
+        assert!(parts.contains(&part) && diff.new_failures == new_failures, "{how}: {diff:?}");
+        assert!(diff.changes[0].fuel.active > 1_000 && diff.memory.active > 65_536, "{diff:?}");
+        let shown = serde_json::to_string(&diff).expect("JSON");
+        assert!(!shown.contains("k3y-of-the-receiver"), "{how}: {shown}");
+    }
+}
+
+/// A quotation that says what `misbehaving` is to do; others pass over that.
+fn quotation(what: &str) -> hookmill::EventEnvelope {
+    let mut doc: serde_json::Value =
+        serde_json::from_str(&hookmill_testing::document("quotation-on-update")).expect("JSON");
+    doc["doc"]["do"] = json!(what);
+    crate::stand::event(&doc)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_unchanged_that_was_never_compared() {
+    let stand = Stand::new().await;
+    let active = stand.plugin("p", example_plugin("rust_quotation_invoice")).await;
+    stand.webhook("quotations", json!({"doctype": "Quotation", "plugin": {"name": "p"}})).await;
+    let staged = stage(&stand, example_plugin("rust_slack_message")).await;
+    let careful = Activation { if_unchanged: Some(10), ..Activation::default() };
+    let error = activate(&stand, staged, careful).await.expect_err("no event was recorded");
+    assert_eq!(error.code(), "plugin_nothing_compared");
+    assert_eq!(info(&stand).await.active, Some(active));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_versions_stay_and_the_way_back_besides() {
+    let stand = Stand::new().await;
+    let version = |number: u8| {
+        let mut wasm = example_plugin("rust_slack_message");
+        wasm.extend([0, 3, 1, b'n', number]);
+        wasm
+    };
+    let first = stand.plugin("p", version(0)).await;
+    let second = stand.plugin("p", version(1)).await;
+    let mut staged = vec![];
+    for number in 2..9 {
+        staged.push(stage(&stand, version(number)).await);
+    }
+    let known: Vec<_> = info(&stand).await.versions.iter().map(|version| version.digest).collect();
+    let newest: Vec<_> = staged.iter().rev().take(3).copied().chain([second, first]).collect();
+    assert_eq!(known, newest);
+    let (back, _) =
+        stand.engine.rollback_plugin(&tenant(), &plugin_name("p"), false).await.expect("there is a way back");
+    assert_eq!(back, first);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_waits_for_nobody_who_compiles() {
+    let stand = Stand::new().await;
+    let first = stand.plugin("p", example_plugin("rust_slack_message")).await;
+    stand.plugin("p", example_plugin("rust_quotation_invoice")).await;
+    // What comes from now on is compiled by a program that takes its time and makes nothing.
+    let slow = Compiler::subprocess("sh", ["-c", "exec sleep 10"]);
+    let stand = stand.restart_with(|config| config.compiler = slow).await;
+    let name = plugin_name("other");
+    let upload = stand.engine.begin_upload(&tenant(), &name, misbehaving(), true).expect("begun");
+    let state = async || stand.engine.upload(&tenant(), &name, upload.id).expect("known").state;
+    wait_until("the upload to be compiled", async || state().await == Validated).await;
+    let (back, _) = stand.engine.rollback_plugin(&tenant(), &plugin_name("p"), false).await.expect("rolled back");
+    assert_eq!((back, state().await), (first, Validated));
 }

@@ -140,6 +140,12 @@ pub(crate) enum Plugin {
     /// List all plugins with their versions
     #[command(after_help = "Example:\n  hookmill plugin list")]
     List,
+    /// Show one plugin: its versions, how a canary fares, and what became of uploads
+    #[command(after_help = "Example:\n  hookmill plugin show invoice")]
+    Show {
+        /// The plugin
+        name: String,
+    },
     /// Make a version the active one
     #[command(
         after_help = "Examples:\n  hookmill plugin activate invoice 3f2a9c41\n  hookmill plugin activate invoice 3f2a9c41 --if-unchanged --release-parked"
@@ -188,9 +194,12 @@ pub(crate) enum Plugin {
         end: bool,
     },
     /// Go back to the version that was active before
-    #[command(after_help = "Example:\n  hookmill plugin rollback invoice")]
+    #[command(after_help = "Example:\n  hookmill plugin rollback invoice --release-parked")]
     Rollback {
         /// The plugin
         name: String,
+        /// Make the deliveries again that the plugin parked
+        #[arg(long)]
+        release_parked: bool,
     },
 }

@@ -9,8 +9,8 @@ use hookmill::plugin::{Inspection, PluginLimits, inspect};
 use serde_json::{Value, json};
 
 use super::{
-    plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_push, plugin_run, plugin_test,
-    plugin_versions,
+    plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_push, plugin_run, plugin_show,
+    plugin_test, plugin_versions,
 };
 use crate::api::Client;
 use crate::args::{Connection, Plugin};
@@ -32,7 +32,8 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
         Plugin::Bench { path, event, calls } => plugin_bench::run(&path, event.as_deref(), calls, output),
         Plugin::Dev { dir } => plugin_dev::run(&dir, &connection.client()?, output).await,
         Plugin::Push { file, name, stage } => plugin_push::run(&connection.client()?, &file, name, stage, output).await,
-        Plugin::List => list(&connection.client()?, output).await,
+        Plugin::List => plugin_show::list(&connection.client()?, output).await,
+        Plugin::Show { name } => plugin_show::show(&connection.client()?, &name, output).await,
         Plugin::Activate { name, digest, if_unchanged, last, release_parked } => {
             let how = json!({"if_unchanged": if_unchanged, "last": last, "release_parked": release_parked});
             plugin_versions::activate(&connection.client()?, &name, &digest, how, output).await
@@ -46,10 +47,8 @@ pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Outpu
         Plugin::Canary { name, digest: None, .. } => {
             plugin_versions::end_canary(&connection.client()?, &name, output).await
         }
-        Plugin::Rollback { name } => {
-            let answer = connection.client()?.post(&path(&[&name, "rollback"]), "application/json", "").await?;
-            output.answer(&answer, || format!("plugin {name} runs version {} again", field(&answer, "active")));
-            Ok(ExitCode::SUCCESS)
+        Plugin::Rollback { name, release_parked } => {
+            plugin_versions::rollback(&connection.client()?, &name, release_parked, output).await
         }
     }
 }
@@ -122,69 +121,6 @@ fn check(file: &Path, output: &Output) -> anyhow::Result<ExitCode> {
             inspection.exports.join("\n          "),
         )
     });
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Says in a word what a version does now.
-fn state_of(plugin: &Value, digest: &Value) -> String {
-    if *digest == plugin["canary"]["digest"] {
-        let percent = plugin["canary"]["share"].as_f64().unwrap_or(0.0) * 100.0;
-        return format!("canary, {percent:.0} %");
-    }
-    if *digest == plugin["suspended"]["digest"] {
-        return "suspended".into();
-    }
-    if *digest == plugin["active"] { "active".into() } else { String::new() }
-}
-
-/// Says what an operator should know of a plugin that its versions do not tell.
-fn notes_of(plugin: &Value) -> Vec<String> {
-    let name = field(plugin, "name");
-    let note = |part: &str, message: &str, text: &str| {
-        let told = &plugin[part];
-        (!told.is_null()).then(|| format!("{text} {name}: {}", inline(&field(told, message))))
-    };
-    let all = [
-        note("last_failure", "message", "not taken was the last replacement of"),
-        note("last_canary", "reason", "taken back was the last canary of"),
-        note("suspended", "reason", "suspended for its failures is"),
-    ];
-    all.into_iter().flatten().collect()
-}
-
-async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
-    let answer = client.get(&path(&[]), &[]).await?;
-    if output.is_json() {
-        output.line(&answer);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut rows: Vec<[Span; 6]> = Vec::new();
-    let mut notes = Vec::new();
-    for plugin in answer["plugins"].as_array().into_iter().flatten() {
-        for version in plugin["versions"].as_array().into_iter().flatten() {
-            let digest: String = field(version, "digest").chars().take(12).collect();
-            let state = state_of(plugin, &version["digest"]);
-            let version_name = version["manifest"]["version"].as_str().unwrap_or("-");
-            let size = bytes(version["bytes"].as_u64().unwrap_or(0));
-            rows.push([
-                field(plugin, "name").into(),
-                digest.into(),
-                state.into(),
-                version_name.into(),
-                size.into(),
-                field(version, "added_at").into(),
-            ]);
-        }
-        notes.extend(notes_of(plugin));
-    }
-    if rows.is_empty() {
-        output.line(
-            "no plugins yet; make one with `hookmill plugin new NAME`, upload it with `hookmill plugin push FILE`",
-        );
-    } else {
-        output.table(["NAME", "DIGEST", "STATE", "VERSION", "SIZE", "ADDED AT"], rows);
-    }
-    notes.iter().for_each(|note| output.line(note));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hookmill::core::Digest;
 use indicatif::ProgressBar;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::plugin::{path, read_component};
+use super::plugin_show::walk;
 use crate::api::Client;
 use crate::commands::name_of;
 use crate::output::{Output, bytes, field};
@@ -35,16 +35,17 @@ pub(super) async fn run(
         never = show_states(client, &name, inspection.digest, &spinner) => match never {},
     };
     spinner.finish_and_clear();
-    let answer = answer?;
-    let walk = states(client, &name, inspection.digest).await;
+    // Told before a refusal, which says why but not how far it came.
+    let upload = upload(client, &name, inspection.digest).await;
+    if let Some(walk) = upload.as_ref().and_then(walk).filter(|_| !output.is_json()) {
+        output.line(walk);
+    }
+    let mut answer = answer?;
+    answer["upload"] = upload.unwrap_or_default();
     output.answer(&answer, || {
         let state =
             if answer["active"] == true { "is active" } else { "is staged; `hookmill plugin activate` makes it run" };
-        format!(
-            "{}plugin {name} version {} {state}",
-            walk.map_or_else(String::new, |walk| walk + "\n"),
-            field(&answer, "digest")
-        )
+        format!("plugin {name} version {} {state}", field(&answer, "digest"))
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -53,27 +54,15 @@ pub(super) async fn run(
 async fn show_states(client: &Client, name: &str, digest: Digest, spinner: &ProgressBar) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if let Some(walk) = states(client, name, digest).await {
+        if let Some(walk) = upload(client, name, digest).await.as_ref().and_then(walk) {
             spinner.set_message(walk);
         }
     }
 }
 
-/// Returns the states that the last upload of this version went through, each with the time that it took. None where
-/// the server can't tell, which hinders no upload.
-async fn states(client: &Client, name: &str, digest: Digest) -> Option<String> {
+/// Returns the last upload of this version. None where the server can't tell, which hinders no upload.
+async fn upload(client: &Client, name: &str, digest: Digest) -> Option<Value> {
     let plugin = client.get(&path(&[name]), &[]).await.ok()?;
     let digest = digest.to_string();
-    let upload = plugin["uploads"].as_array()?.iter().find(|upload| upload["digest"] == digest.as_str())?;
-    let steps: Vec<(&str, Timestamp)> =
-        upload["steps"].as_array()?.iter().filter_map(|step| Some((step["state"].as_str()?, at(step)?))).collect();
-    let took = |(&(_, before), &(state, at)): (&(&str, Timestamp), &(&str, Timestamp))| {
-        format!("{state} {:.2} s", at.duration_since(before).as_secs_f64())
-    };
-    let first = steps.first()?.0.to_owned();
-    Some(std::iter::once(first).chain(steps.iter().zip(steps.iter().skip(1)).map(took)).collect::<Vec<_>>().join(" → "))
-}
-
-fn at(step: &Value) -> Option<Timestamp> {
-    step["at"].as_str()?.parse().ok()
+    plugin["uploads"].as_array()?.iter().find(|upload| upload["digest"] == digest.as_str()).cloned()
 }

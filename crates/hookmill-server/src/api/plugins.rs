@@ -4,8 +4,8 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
-use hookmill::Activation;
 use hookmill::core::{Digest, PluginName};
+use hookmill::{Activation, RedeliverReport};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -59,9 +59,11 @@ pub(super) async fn upload(
         return Ok((StatusCode::ACCEPTED, Json(upload)).into_response());
     }
     let version = api.engine.upload_plugin(&api.tenant, &name, wasm.into(), params.activate).await?;
+    // A manifest may ask for less than the host gives.
+    let wanted = version.manifest.as_ref().and_then(|manifest| manifest.limits).unwrap_or_default();
     let limits = Limits {
-        fuel: limits.fuel_max,
-        memory_bytes: limits.memory_bytes_max,
+        fuel: wanted.fuel.unwrap_or(limits.fuel_max),
+        memory_bytes: wanted.memory_mib.map_or(limits.memory_bytes_max, |mib| mib << 20),
         body_bytes: limits.body_bytes_max,
         log_bytes: limits.log_bytes_max,
         headers: limits.headers_max,
@@ -98,11 +100,7 @@ pub(super) async fn activate(State(api): State<Api>, Path(name): Path<String>, b
     let Activate { digest, if_unchanged, last, release_parked } = read_json(body).await?;
     let how = Activation { if_unchanged: if_unchanged.then_some(last), release_parked };
     let released = api.engine.activate_plugin(&api.tenant, &name, digest, how).await?;
-    let mut answer = json!(api.engine.plugin(&api.tenant, &name).await?);
-    if release_parked {
-        answer["released"] = json!(released);
-    }
-    Ok(Json(answer).into_response())
+    now_running(&api, &name, release_parked.then_some(released)).await
 }
 
 /// How far one upload is.
@@ -144,8 +142,26 @@ pub(super) async fn end_canary(State(api): State<Api>, Path(name): Path<String>)
     Ok(Json(api.engine.plugin(&api.tenant, &name).await?).into_response())
 }
 
-pub(super) async fn rollback(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rollback {
+    /// Makes deliveries again that the plugin parked.
+    #[serde(default)]
+    release_parked: bool,
+}
+
+pub(super) async fn rollback(State(api): State<Api>, Path(name): Path<String>, body: Body) -> Answer {
     let name = PluginName::new(name)?;
-    api.engine.rollback_plugin(&api.tenant, &name).await?;
-    Ok(Json(api.engine.plugin(&api.tenant, &name).await?).into_response())
+    let Rollback { release_parked } = read_json(body).await?;
+    let (_, released) = api.engine.rollback_plugin(&api.tenant, &name, release_parked).await?;
+    now_running(&api, &name, release_parked.then_some(released)).await
+}
+
+/// Answers with a plugin whose version was changed, and with what was released of parked deliveries if that was asked for.
+async fn now_running(api: &Api, name: &PluginName, released: Option<RedeliverReport>) -> Answer {
+    let mut answer = json!(api.engine.plugin(&api.tenant, name).await?);
+    if let Some(released) = released {
+        answer["released"] = json!(released);
+    }
+    Ok(Json(answer).into_response())
 }

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use super::stored::Suspension;
 use crate::circuit::{Circuit, CircuitPolicy};
 
-type Key = (TenantId, PluginName);
+/// A version has a breaker of its own, for two may run side by side: a canary, or one that a webhook stays on.
+type Key = (TenantId, PluginName, Digest);
 
 /// What is known of a version that failed last. Each failure is recorded at its delivery.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Breaker {
-    digest: Digest,
     circuit: Circuit,
     reason: String,
 }
@@ -27,7 +27,7 @@ pub(crate) enum Admission {
     WaitUntil(Timestamp),
 }
 
-/// The breakers of all plugins. Only those that failed last have one.
+/// The breakers of all versions. Only those that failed last have one.
 #[derive(Debug, Default)]
 pub(crate) struct Breakers(Mutex<HashMap<Key, Breaker>>);
 
@@ -42,7 +42,7 @@ impl Breakers {
         if breakers.is_empty() {
             return Admission::Run;
         }
-        let breaker = breakers.get_mut(&(tenant.clone(), name.clone())).filter(|breaker| breaker.digest == digest);
+        let breaker = breakers.get_mut(&(tenant.clone(), name.clone(), digest));
         let Some(Breaker { circuit, .. }) = breaker else { return Admission::Run };
         if let Some(until) = circuit.wait(now) {
             return Admission::WaitUntil(until);
@@ -66,18 +66,12 @@ impl Breakers {
         if fault.is_none() && breakers.is_empty() {
             return None;
         }
-        let key = (tenant.clone(), name.clone());
+        let key = (tenant.clone(), name.clone(), digest);
         let Some(fault) = fault else {
-            if breakers.get(&key).is_some_and(|breaker| breaker.digest == digest) {
-                breakers.remove(&key);
-            }
+            breakers.remove(&key);
             return None;
         };
-        let fresh = || Breaker { digest, circuit: Circuit::default(), reason: String::new() };
-        let breaker = breakers.entry(key).or_insert_with(fresh);
-        if breaker.digest != digest {
-            *breaker = fresh();
-        }
+        let breaker = breakers.entry(key).or_default();
         breaker.reason = format!("{}: {}", fault.code, fault.message);
         let until = breaker.circuit.failed(&CircuitPolicy::default(), now)?;
         let (failures, reason) = (breaker.circuit.failures(), &breaker.reason);
@@ -91,23 +85,24 @@ impl Breakers {
         if breakers.is_empty() {
             return;
         }
-        let breaker = breakers.get_mut(&(tenant.clone(), name.clone())).filter(|breaker| breaker.digest == digest);
-        if let Some(breaker) = breaker {
+        if let Some(breaker) = breakers.get_mut(&(tenant.clone(), name.clone(), digest)) {
             breaker.circuit.undecided();
         }
     }
 
     /// Forgets what is known of a plugin's failures: another version is active.
     pub(crate) fn reset(&self, tenant: &TenantId, name: &PluginName) {
-        self.breakers().remove(&(tenant.clone(), name.clone()));
+        self.breakers().retain(|(of_tenant, of, _), _| of_tenant != tenant || of != name);
     }
 
     pub(super) fn suspension(&self, tenant: &TenantId, name: &PluginName) -> Option<Suspension> {
         let breakers = self.breakers();
-        let breaker = breakers.get(&(tenant.clone(), name.clone()))?;
-        let until = breaker.circuit.open_until()?;
-        let (digest, failures) = (breaker.digest, breaker.circuit.failures());
-        Some(Suspension { digest, failures, until, reason: breaker.reason.clone() })
+        let of_plugin = breakers.iter().filter(|((of_tenant, of, _), _)| of_tenant == tenant && of == name);
+        // Of several, the one that waits longest is what holds up most.
+        let open =
+            of_plugin.filter_map(|((.., digest), breaker)| Some((*digest, breaker.circuit.open_until()?, breaker)));
+        let (digest, until, Breaker { circuit, reason }) = open.max_by_key(|(_, until, _)| *until)?;
+        Some(Suspension { digest, failures: circuit.failures(), until, reason: reason.clone() })
     }
 }
 
@@ -183,12 +178,19 @@ mod tests {
     }
 
     #[test]
-    fn another_version_begins_anew() {
+    fn versions_fail_each_for_itself() {
         let mut stand = Stand::new();
-        stand.fail(10);
-        stand.digest = Digest::of(b"2");
+        let (one, other) = (stand.digest, Digest::of(b"2"));
+        for _ in 0..10 {
+            stand.digest = one;
+            stand.fail(1);
+            stand.digest = other;
+            stand.settle(None, 0);
+        }
         assert_eq!(stand.admit(0), Admission::Run);
-        stand.fail(9);
+        stand.digest = one;
+        assert_eq!(stand.admit(0), Admission::WaitUntil(at(30)));
+        stand.breakers.reset(&stand.tenant, &stand.name);
         assert_eq!(stand.admit(0), Admission::Run);
     }
 }

@@ -116,18 +116,24 @@ impl Plugins {
         }
     }
 
-    /// Makes a known version the active one.
+    /// Makes a known version the active one; where it was compared with another, only if that one still is.
     pub(crate) async fn activate(
         &self,
         tenant: &TenantId,
         name: &PluginName,
         digest: Digest,
+        compared_with: Option<Digest>,
     ) -> Result<(), EngineError> {
         self.known(tenant, name, |stored| stored.knows(&digest).then_some(()))
             .await?
             .ok_or_else(|| EngineError::not_found("version", digest))?;
         let plugin = self.load_stored(digest).await?;
         self.change(tenant, name, false, &[plugin], |stored| {
+            if compared_with.is_some() && compared_with != stored.active {
+                let what =
+                    format!("another version of {name} was activated while the two were compared; compare again");
+                return Err(EngineError::Conflict { code: "plugin_changed_meanwhile", what });
+            }
             stored.activate(digest);
             Ok(())
         })
@@ -189,6 +195,8 @@ impl Plugins {
         let at = self.clock.now();
         self.change(tenant, name, false, &[], |stored| {
             let Some(canary) = stored.canary.take() else { return Ok(()) };
+            // Its failures are no reason to hold the version back when it is tried out anew.
+            self.breakers.reset(tenant, name);
             if let Some(reason) = reason {
                 tracing::warn!(plugin = %name, digest = %canary.digest, reason, "a canary did worse than the active version; it was taken back");
                 stored.last_canary = Some(CanaryEnd { digest: canary.digest, at, reason });

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::canary::{Canary, CanaryEnd, CanaryInfo};
 use super::jobs::Upload;
 
-/// Versions of a plugin that are kept, the active one and those that webhooks stay on not counted.
+/// Versions of a plugin that are kept; more only where the older ones still run or are what a rollback goes back to.
 const VERSIONS_KEPT: usize = 5;
 
 /// Where a version came from.
@@ -148,11 +148,11 @@ impl Stored {
     /// Forgets versions beyond those that are kept; returns them.
     pub(super) fn forget_oldest(&mut self, keep: &impl Fn(&Digest) -> bool) -> Vec<Digest> {
         let mut spare = self.versions.len().saturating_sub(VERSIONS_KEPT);
-        let (active, canary) = (self.active, self.canary.as_ref().map(|canary| canary.digest));
+        // What runs stays, and what a rollback would go back to.
+        let needed = [self.active, self.canary.map(|canary| canary.digest), self.history.last().copied()];
         let mut forgotten = vec![];
         self.versions.retain(|version| {
-            let digest = Some(version.digest);
-            let stays = spare == 0 || digest == active || digest == canary || keep(&version.digest);
+            let stays = spare == 0 || needed.contains(&Some(version.digest)) || keep(&version.digest);
             if !stays {
                 spare -= 1;
                 forgotten.push(version.digest);
