@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{plugins, process, step, toolchains};
 
-/// Runs the bench with `arguments` handed through: `rate`, `reload`, `frappe`, `neighbours` or `dead-receiver`, `--events N`.
+/// Runs the bench with `arguments` handed through: `rate`, `reload`, `frappe`, `neighbours`, `dead-receiver` or `uploads`, `--events N`.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     step("plugins", || plugins::build(workspace))?;
     step("hookmill", || {

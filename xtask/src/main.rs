@@ -51,7 +51,7 @@ enum Chore {
     ///
     /// Example: cargo xtask bench reload --events 100000
     Bench {
-        /// `rate` (default), `reload` or `frappe`, and `--events N`.
+        /// `rate` (default), `reload`, `frappe`, `neighbours`, `dead-receiver` or `uploads`, and `--events N`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

@@ -84,6 +84,11 @@ impl<'a> Load<'a> {
 
     /// Publishes at a steady rate; returns the median and the 99th percentile from publishing to receiving.
     pub(crate) async fn latency(&self, per_second: u32, span: Duration) -> (Duration, Duration) {
+        percentiles(self.latencies(per_second, span).await)
+    }
+
+    /// Publishes at a steady rate; returns how long each took from publishing to receiving.
+    pub(crate) async fn latencies(&self, per_second: u32, span: Duration) -> Vec<Duration> {
         let before = self.receiver.distinct();
         let sent = steadily(per_second, span, || async {
             let (event, name) = self.event();
@@ -93,7 +98,7 @@ impl<'a> Load<'a> {
         })
         .await;
         self.receiver.wait_for(before + sent.len()).await;
-        percentiles(sent.iter().map(|(name, begun)| self.receiver.arrival(name).expect("received") - *begun).collect())
+        sent.iter().map(|(name, begun)| self.receiver.arrival(name).expect("received") - *begun).collect()
     }
 
     /// Posts straight to the receiver at a steady rate; returns the median and the 99th percentile.
@@ -134,7 +139,8 @@ pub(crate) async fn steadily<T, F: Future<Output = T>>(
     ended
 }
 
-fn percentiles(mut spans: Vec<Duration>) -> (Duration, Duration) {
+/// Returns the median and the 99th percentile.
+pub(crate) fn percentiles(mut spans: Vec<Duration>) -> (Duration, Duration) {
     spans.sort_unstable();
     (spans[spans.len() / 2], spans[spans.len() * 99 / 100])
 }

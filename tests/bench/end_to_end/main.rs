@@ -10,6 +10,7 @@ mod load;
 mod neighbours;
 mod receiver;
 mod server;
+mod uploads;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -67,8 +68,10 @@ async fn main() {
         "frappe" => frappe::frappe(&options).await,
         "neighbours" => neighbours::neighbours(&options).await,
         "dead-receiver" => neighbours::dead_receiver(&options).await,
+        "uploads" => uploads::uploads(&options).await,
         other => panic!(
-            "there is no scenario {other:?}; there are `rate`, `reload`, `frappe`, `neighbours` and `dead-receiver`"
+            "there is no scenario {other:?}; there are `rate`, `reload`, `frappe`, `neighbours`, `dead-receiver` and \
+             `uploads`"
         ),
     }
 }

@@ -61,12 +61,23 @@ impl Server {
     /// Uploads a component under a name of its own.
     pub(crate) async fn push_as(&self, name: &str, file: &Path) {
         let wasm = std::fs::read(file).expect("build the guests first: `cargo xtask plugins`");
+        self.push_bytes(name, wasm).await;
+    }
+
+    /// Does the same with the component itself.
+    pub(crate) async fn push_bytes(&self, name: &str, wasm: Vec<u8>) {
         self.put(&format!("/v1/plugins/{name}"), "application/wasm", wasm).await;
     }
 
     /// Saves a webhook under a name of its own.
     pub(crate) async fn webhook_as(&self, name: &str, webhook: &Value) {
         self.put(&format!("/v1/webhooks/{name}"), "application/json", webhook.to_string().into_bytes()).await;
+    }
+
+    /// Returns what the server says of this.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.url)).bearer_auth(TOKEN).send().await.expect("an answer");
+        serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON")
     }
 
     async fn put(&self, path: &str, content_type: &str, body: Vec<u8>) {

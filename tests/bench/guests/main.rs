@@ -1,6 +1,6 @@
 //! One call of each component, in a fresh instance as the server makes it: `cargo bench -p hookmill-tests --bench guests`.
 //!
-//! Beside it stand the same work without a sandbox (`serde_json::Value`, natively) and the same component in plain
+//! The document has 1.5 KB. Beside it stand the same work without a sandbox (`serde_json::Value`, natively) and the same component in plain
 //! wasmtime, with neither limits nor checks nor a log; what hookmill costs over the latter is its own part.
 
 use std::hint::black_box;
@@ -15,9 +15,18 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 mod plain;
+#[path = "../../it/shape.rs"]
+mod shape;
 
 /// The same transform in each language.
 const LANGUAGES: [&str; 5] = ["rust", "c", "javascript", "typescript", "python"];
+
+/// A guest that skips every event at once: what its call costs is the host's.
+const NOTHING: &str = r#"
+    (memory (export "memory") 1)
+    (data (i32.const 2048) "\00\00\00\00\01")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 4096)
+    (func (export "transform") (param i32) (result i32) i32.const 2048)"#;
 
 /// What a plugin is handed in every call.
 struct Case {
@@ -32,7 +41,7 @@ impl Case {
         let tenant = TenantId::default_tenant();
         let id = EventId::new("evt_1").expect("valid");
         let delivery = DeliveryId::of(&tenant, &id, &WebhookName::new("w").expect("valid"));
-        let envelope = envelope("quotation-on-update");
+        let envelope = envelope("quotation-small");
         let event = envelope.into_event(&tenant, Timestamp::UNIX_EPOCH, || id).expect("an event");
         let url = "https://example.com/".into();
         let draft = Request { method: "POST".into(), url, headers: vec![], body: vec![] };
@@ -69,8 +78,14 @@ fn calls(criterion: &mut Criterion) {
     let case = Case::new();
     let mut group = criterion.benchmark_group("call");
     group.bench_function("native serde_json::Value", |bench| bench.iter(|| native(black_box(case.event.doc.as_str()))));
-    let mut plain = plain::Plain::new(&example_plugin("rust_quotation_invoice"));
-    group.bench_function("rust in plain wasmtime", |bench| bench.iter(|| plain.call(black_box(&case))));
+    let nothing = shape::wit_shaped(NOTHING);
+    let skips = host.load(&nothing).expect("a plugin");
+    group.bench_function("a guest that does nothing", |bench| bench.iter(|| skips.transform(&case.input())));
+    let plain = [("does nothing", nothing), ("rust", example_plugin("rust_quotation_invoice"))];
+    for (name, wasm) in plain {
+        let mut plain = plain::Plain::new(&wasm);
+        group.bench_function(format!("{name}, in plain wasmtime"), |bench| bench.iter(|| plain.call(black_box(&case))));
+    }
     for language in LANGUAGES {
         let plugin = load(&host, language);
         assert!(plugin.transform(&case.input()).result.is_ok(), "{language} fails");

@@ -1,7 +1,7 @@
 //! `/v1/plugins`: uploaded, listed, activated, rolled back, and refused for good reasons.
 
 use hookmill::core::Digest;
-use hookmill_testing::example_plugin;
+use hookmill_testing::{example_plugin, wait_for};
 use serde_json::json;
 
 use super::client::Served;
@@ -35,6 +35,21 @@ async fn versions_are_uploaded_staged_activated_and_rolled_back() {
     served.post("/v1/plugins/missing/activate", unknown).await.problem(404, "not_found");
     served.post("/v1/plugins/p/activate", "{}").await.problem(422, "body_malformed");
     served.get("/v1/plugins/missing").await.problem(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_nobody_waits_for_can_be_followed() {
+    let served = Served::new().await;
+    let begun = served.put("/v1/plugins/p?wait=false", example_plugin("rust_slack_message")).await.ok(202);
+    let path = format!("/v1/plugins/p/uploads/{}", begun["id"]);
+    let ended = wait_for("the upload to end", async || {
+        let upload = served.get(&path).await.ok(200);
+        ["active", "rejected"].contains(&upload["state"].as_str().expect("a state")).then_some(upload)
+    })
+    .await;
+    let states: Vec<_> = ended["steps"].as_array().expect("steps").iter().map(|step| &step["state"]).collect();
+    assert_eq!(json!(states), json!(["received", "validated", "compiled", "tested", "active"]));
+    served.get("/v1/plugins/p/uploads/999").await.problem(404, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]

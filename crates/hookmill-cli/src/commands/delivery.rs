@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::webhook::{print_error, print_plugin, print_request};
+use super::webhook::{print_error, print_plugin, print_request, print_run};
 use crate::api::Client;
 use crate::args::{Delivery, Filter, Mode};
 use crate::exit_code::{FAILED, Failure, USAGE};
@@ -121,6 +121,7 @@ async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<Exit
         }
         print_error(&attempt["error"], output);
         print_plugin(&attempt["plugin"], output);
+        print_run("judged by", &attempt["judge"], output);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -227,16 +227,31 @@ pub(crate) fn print_error(error: &Value, output: &Output) {
 
 /// Prints what a plugin's run cost and said.
 pub(crate) fn print_plugin(plugin: &Value, output: &Output) {
+    print_run("plugin", plugin, output);
+}
+
+/// Prints one run of a plugin; `what` says what it was asked.
+pub(crate) fn print_run(what: &str, plugin: &Value, output: &Output) {
     if plugin.is_null() {
         return;
     }
-    let digest: String = field(plugin, "digest").chars().take(12).collect();
+    let short = |part: &str| field(plugin, part).chars().take(12).collect::<String>();
+    let kept = if plugin["warm"] == true { ", in a kept instance" } else { "" };
     output.line(format!(
-        "plugin {} {digest}: fuel {}, memory {} bytes",
+        "{what} {} {}: fuel {}, memory {} bytes{kept}",
         field(plugin, "name"),
+        short("digest"),
         field(plugin, "fuel"),
         field(plugin, "memory")
     ));
+    if !plugin["input_hash"].is_null() {
+        output.line(format!(
+            "  input {}, output {}, engine {}",
+            short("input_hash"),
+            if plugin["output_hash"].is_null() { "none".into() } else { short("output_hash") },
+            short("engine_hash")
+        ));
+    }
     for line in plugin["log"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         output.line(format!("  {}", inline(line)));
     }

@@ -1,5 +1,6 @@
 //! What an operator does: webhooks, events, deliveries, plugins, against a running server.
 
+use hookmill::plugin::Fixture;
 use serde_json::{Value, json};
 
 use crate::support::{Ended, Running, command, component, document, ended, run};
@@ -113,6 +114,8 @@ fn a_version_is_compared_tried_out_and_proven_before_it_runs() {
     let id = deliveries["deliveries"][0]["id"].as_str().expect("an id").to_owned();
     let proof = site.server.call(["delivery", "verify", &id]).ok();
     assert!(proof.contains("proven: the request"), "{proof}");
+    let shown = site.server.call(["delivery", "show", &id]).ok();
+    assert!(shown.contains("  input ") && shown.contains(", engine "), "{shown}");
     site.apply("w", json!({"plugin": {"name": "p"}, "headers": [{"key": "X-A", "value": "1"}]}));
     let unproven = site.server.call(["delivery", "verify", &id]);
     assert!(unproven.code == Some(1) && unproven.out.contains("input    differs"), "{}", unproven.out);
@@ -145,6 +148,31 @@ fn plugins_are_pushed_listed_activated_and_rolled_back() {
     let refused = site.server.call(["plugin", "rollback", "p"]);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     assert!(refused.err.contains("[plugin_no_previous]"), "{}", refused.err);
+}
+
+#[test]
+fn what_became_of_uploads_is_shown_refused_ones_too() {
+    let site = site(&[]);
+    let slack = std::fs::read(component("rust_slack_message.wasm")).expect("a component");
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N-1"}});
+    let fixture = json!({"event": event, "expect": {"skip": "never"}}).to_string();
+    let unmet = Fixture::embed(&[Fixture::parse("unmet", fixture.as_bytes()).expect("a fixture")], &slack);
+    let (good, bad) = (site.dir.path().join("good.wasm"), site.dir.path().join("bad.wasm"));
+    std::fs::write(&good, &slack).expect("written");
+    std::fs::write(&bad, unmet.expect("fixtures")).expect("written");
+    let refused = site.server.call(["plugin", "push", bad.to_str().expect("UTF-8"), "--name", "p"]);
+    assert!(refused.err.contains("[plugin_fixture_not_met]"), "{}", refused.err);
+    assert!(refused.out.starts_with("received → validated") && refused.out.contains("→ rejected"), "{}", refused.out);
+    assert!(site.server.call(["plugin", "show", "p"]).ok().contains("no version of p was taken yet"));
+
+    let pushed = site.server.call(["--json", "plugin", "push", good.to_str().expect("UTF-8"), "--name", "p"]).json();
+    assert_eq!(pushed["upload"]["state"], "active");
+    let shown = site.server.call(["plugin", "show", "p"]).ok();
+    for said in ["active", "→ tested", "→ rejected", "[plugin_fixture_not_met]"] {
+        assert!(shown.contains(said), "{said:?} is missing in {shown}");
+    }
+    let none = site.server.call(["plugin", "show", "q"]);
+    assert!(none.code == Some(1) && none.err.contains("[not_found]"), "{}", none.err);
 }
 
 #[test]
