@@ -5,6 +5,7 @@
 
 mod answer;
 mod components;
+mod disk;
 mod documents;
 mod proxy;
 mod receiver;
@@ -14,6 +15,7 @@ mod wait;
 
 pub use answer::Answer;
 pub use components::{example_plugin, guest, misbehaving, target_dir};
+pub use disk::{FailingDisk, disk_shim};
 pub use documents::{document, envelope, expected};
 pub use proxy::TunnelProxy;
 pub use receiver::{Received, Receiver, RefusingAddress};
