@@ -20,7 +20,7 @@ use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
 use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
-use crate::seal::{Sealer, SecretKey};
+use crate::seal::{KeyCheck, Sealer, SecretKey};
 use crate::sealed_store::SealedStore;
 use crate::sources::Sources;
 use crate::watch::{Seen, watch};
@@ -37,8 +37,10 @@ const RECOVERY_PAGE: usize = 10_000;
 pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError> {
     let store = Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?);
     let metrics = Arc::new(Metrics::new());
-    let key = config.secret_key.clone().map_or_else(|| SecretKey::of_directory(&config.data_dir), Ok)?;
+    let check = KeyCheck::read(&*store).await?;
+    let key = config.secret_key.clone().map_or_else(|| SecretKey::of_directory(&config.data_dir, &check), Ok)?;
     let sealer = Arc::new(Sealer::new(&key));
+    check.check(&sealer)?;
     let store = Arc::new(SealedStore::new(store, sealer.clone()));
     let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -46,7 +48,8 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
     let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
     let webhooks = Webhooks::open(store.clone(), client, sealer.clone()).await?;
-    let sources = Sources::open(store.clone(), sealer).await?;
+    let sources = Sources::open(store.clone(), sealer.clone()).await?;
+    check.keep(&*store, &sealer).await?;
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,

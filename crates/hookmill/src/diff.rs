@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hookmill_core::mask::{shown_header, shown_url};
 use hookmill_core::ports::{DeliveryQuery, DeliveryRow};
 use hookmill_core::{DeliveryId, Digest, Fault, Outcome, PluginName, Request, TenantId, WebhookName};
 use hookmill_plugin::Plugin;
@@ -175,7 +176,7 @@ fn changes(active: &Prepared, staged: &Prepared) -> Vec<Change> {
             found.push(whole("method", active.method.clone().into(), staged.method.clone().into()));
         }
         if active.url != staged.url {
-            found.push(whole("url", active.url.clone().into(), staged.url.clone().into()));
+            found.push(whole("url", shown_url(&active.url).into(), shown_url(&staged.url).into()));
         }
         headers(active, staged, &mut found);
         body(active, staged, &mut found);
@@ -207,7 +208,9 @@ fn headers(active: &Request, staged: &Request, found: &mut Vec<Change>) {
     for name in names {
         let (was, is) = (value(active, &name), value(staged, &name));
         if was != is {
-            found.push(Change { part: "header", path: name, active: was.into(), staged: is.into() });
+            let shown = |value: Option<String>| value.map(|value| shown_header(&name, &value).to_owned());
+            let (active, staged) = (shown(was).into(), shown(is).into());
+            found.push(Change { part: "header", path: name, active, staged });
         }
     }
 }

@@ -47,7 +47,8 @@ impl Compared {
 
 impl Inner {
     pub(crate) async fn verify(&self, tenant: &TenantId, id: DeliveryId) -> Result<Verification, EngineError> {
-        let detail = self.delivery(tenant, id).await?;
+        // With its secrets, for what is made now has them too.
+        let detail = self.store.delivery(tenant, id).await?.ok_or_else(|| EngineError::not_found("delivery", id))?;
         let last = detail.attempts.iter().rev().find_map(|attempt| Some((attempt, attempt.plugin.as_ref()?)));
         let (attempt, recorded) = last.ok_or_else(|| EngineError::Conflict {
             code: "delivery_without_plugin",

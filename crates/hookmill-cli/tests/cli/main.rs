@@ -16,6 +16,7 @@ mod operator;
 mod printing;
 mod project;
 mod receiver;
+mod secrets;
 mod send;
 mod serve;
 mod support;
