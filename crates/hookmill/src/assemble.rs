@@ -23,6 +23,7 @@ use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
 use crate::seal::{KeyCheck, Sealer, SecretKey};
 use crate::sealed_store::SealedStore;
 use crate::sources::Sources;
+use crate::unrecorded::UnrecordedAttempts;
 use crate::watch::{Seen, watch};
 use crate::webhooks::Webhooks;
 use crate::{EngineConfig, EngineError, StartError};
@@ -73,6 +74,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         fence,
         scheduler: Mutex::new(scheduler),
         waiting_max: config.waiting_max,
+        unrecorded: UnrecordedAttempts::default(),
         timer: Notify::new(),
         metrics,
         health,

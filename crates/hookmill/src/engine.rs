@@ -19,6 +19,7 @@ use crate::preview::{Preview, TestSend, TriedEvent};
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
 use crate::sources::{FrappeRequest, Sources};
+use crate::unrecorded::UnrecordedAttempts;
 use crate::verify::Verification;
 use crate::webhooks::{StoredWebhook, Webhooks};
 use crate::{EngineConfig, EngineError, StartError};
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) fence: Fence,
     pub(crate) scheduler: Mutex<Scheduler>,
     pub(crate) waiting_max: usize,
+    pub(crate) unrecorded: UnrecordedAttempts,
     /// Tells the timer that the next due time may have changed.
     pub(crate) timer: Notify,
     pub(crate) metrics: Arc<Metrics>,
@@ -279,7 +281,7 @@ impl Engine {
     /// Writes what the engine counts, in the text format of OpenMetrics that Prometheus reads.
     pub fn metrics(&self) -> String {
         let (waiting, under_way) = self.load();
-        self.inner.metrics.text(waiting, under_way)
+        self.inner.metrics.text(waiting, under_way, self.inner.unrecorded.len())
     }
 
     /// Resolves if the store fails, which an engine can't survive: shut it down and end the process.

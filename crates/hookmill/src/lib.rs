@@ -32,6 +32,7 @@ mod scheduler;
 mod seal;
 mod sealed_store;
 mod sources;
+mod unrecorded;
 mod verify;
 mod watch;
 mod webhooks;

@@ -6,17 +6,22 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::FutureExt as _;
 use hookmill::plugin::Compiler;
 use hookmill::{Engine, EngineConfig, SecretKey};
 use hookmill_server::{Server, Token};
 use ipnet::IpNet;
 use serde::Deserialize;
+use tokio::sync::oneshot;
 
 use crate::COMPILE_WORKER;
 use crate::args::{Serve, StoreSize};
 use crate::commands::StopSignal;
 use crate::exit_code::{FAILED, Failure, USAGE};
 use crate::output::{Output, to_stderr};
+
+/// For how long a server whose store has failed still answers requests that are under way when its deliveries have ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The file of `--config`: the same names as the options.
 #[derive(Debug, Default, Deserialize)]
@@ -135,8 +140,16 @@ pub(crate) async fn run(options: Serve, token: Option<String>, output: &Output) 
         }
     };
     output.line(format!("hookmill is ready at http://{}", server.address()));
+    let (stop, stopped) = oneshot::channel::<()>();
     let stopping = engine.clone();
-    let mut serving = Box::pin(server.serve(engine.clone(), token, async move { stopping.stopping().await }));
+    // Where the store failed, whoever asks is told so until the last delivery has ended.
+    let mut serving = Box::pin(server.serve(engine.clone(), token, async move {
+        stopping.stopping().await;
+        if stopping.failed().now_or_never().is_some() {
+            // The sender is kept until then.
+            drop(stopped.await);
+        }
+    }));
     let failed = tokio::select! {
         () = signals.heard() => false,
         () = engine.failed() => true,
@@ -145,7 +158,13 @@ pub(crate) async fn run(options: Serve, token: Option<String>, output: &Output) 
     end_at_second(signals);
     tracing::info!("stopping");
     // Both at once: callers whose event is being recorded hear of it, and deliveries under way end.
-    let (report, served) = tokio::join!(engine.shutdown(grace), tokio::time::timeout(grace, serving));
+    let ending = async {
+        let report = engine.shutdown(grace).await;
+        drop(stop);
+        report
+    };
+    let last_words = if failed { LAST_WORDS } else { Duration::ZERO };
+    let (report, served) = tokio::join!(ending, tokio::time::timeout(grace + last_words, serving));
     if served.is_err() {
         tracing::warn!("some connections were still open when the grace period ended");
     }

@@ -7,6 +7,8 @@ mod costs;
 mod crash;
 mod demo;
 mod dev;
+#[cfg(target_os = "linux")]
+mod disk;
 mod fixtures;
 mod hostile;
 mod import;
