@@ -1,5 +1,6 @@
 //! How an engine is put together, and takes up what an earlier run left.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use hookmill_core::ports::{Clock, DeliveryKey, Store};
@@ -74,6 +75,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         fence,
         scheduler: Mutex::new(scheduler),
         waiting_max: config.waiting_max,
+        arriving: AtomicUsize::new(0),
         unrecorded: UnrecordedAttempts::default(),
         timer: Notify::new(),
         metrics,

@@ -1,5 +1,6 @@
 //! The engine's face: what an embedder calls.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) fence: Fence,
     pub(crate) scheduler: Mutex<Scheduler>,
     pub(crate) waiting_max: usize,
+    /// Deliveries that publishers have been admitted with and that do not wait yet.
+    pub(crate) arriving: AtomicUsize,
     pub(crate) unrecorded: UnrecordedAttempts,
     /// Tells the timer that the next due time may have changed.
     pub(crate) timer: Notify,

@@ -1,5 +1,6 @@
 //! `hookmill serve`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -41,6 +42,14 @@ struct File {
     retention: Option<u32>,
     #[serde(rename = "retention-bytes")]
     retention_bytes: Option<String>,
+    #[serde(rename = "waiting-max")]
+    waiting_max: Option<NonZeroUsize>,
+    #[serde(rename = "in-flight")]
+    in_flight: Option<NonZeroUsize>,
+    #[serde(rename = "in-flight-per-receiver")]
+    in_flight_per_receiver: Option<NonZeroUsize>,
+    #[serde(rename = "disable-after")]
+    disable_after: Option<u32>,
     token: Option<String>,
 }
 
@@ -73,7 +82,17 @@ impl Settings {
         };
         engine.secret_key = key.transpose().map_err(|error| Failure::explained(USAGE, &error))?;
         if let Some(days) = options.retention.or(file.retention) {
-            engine.retention = Duration::from_secs(u64::from(days) * 24 * 3600);
+            engine.retention = of_days(days);
+        }
+        if let Some(days) = options.disable_after.or(file.disable_after) {
+            engine.disable_after = Some(of_days(days)).filter(|after| !after.is_zero());
+        }
+        for (given, limit) in [
+            (options.waiting_max.or(file.waiting_max), &mut engine.waiting_max),
+            (options.in_flight.or(file.in_flight), &mut engine.in_flight_max),
+            (options.in_flight_per_receiver.or(file.in_flight_per_receiver), &mut engine.in_flight_per_receiver_max),
+        ] {
+            *limit = given.map_or(*limit, NonZeroUsize::get);
         }
         let size = options.retention_bytes.map_or_else(
             || file.retention_bytes.as_deref().map(parsed::<StoreSize>).transpose(),
@@ -94,6 +113,10 @@ impl Settings {
     }
 }
 
+fn of_days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 3600)
+}
+
 /// Reads a text of the file.
 fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|error: T::Err| Failure::new(USAGE, "config_invalid", error.to_string()))
@@ -105,7 +128,7 @@ fn read_file(file: &Path) -> anyhow::Result<File> {
     })?;
     let parsed = toml::from_str(&text).map_err(|error| {
         Failure::new(USAGE, "config_invalid", format!("{} can't be used: {}", file.display(), error.to_string().trim()))
-            .help("it may have listen, data, plugins, allow, allow-host, proxy, grace, retention, retention-bytes and token")
+            .help("it may have the names of the options of `hookmill serve`, and token")
     })?;
     Ok(parsed)
 }
