@@ -35,9 +35,20 @@ const PARTITION: u32 = 0;
 /// Deliveries that are read at once when an engine starts.
 const RECOVERY_PAGE: usize = 10_000;
 
+/// What an engine is made of in place of the usual parts: for tests, and no part of the stable interface.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Parts {
+    /// The store, in place of the one in the data directory.
+    pub store: Option<Arc<dyn Store>>,
+}
+
 /// Puts an engine together: store before rules, rules before deliveries, deliveries before anyone can publish.
-pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError> {
-    let store = Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?);
+pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inner>, StartError> {
+    let store = match parts.store {
+        Some(store) => store,
+        None => Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?),
+    };
     let metrics = Arc::new(Metrics::new());
     let check = KeyCheck::read(&*store).await?;
     let key = config.secret_key.clone().map_or_else(|| SecretKey::of_directory(&config.data_dir, &check), Ok)?;

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::assemble::Parts;
 use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
@@ -129,7 +130,13 @@ impl Inner {
 impl Engine {
     /// Opens the data directory, takes up what an earlier run left, and starts.
     pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
-        Ok(Self { inner: crate::assemble::start(config).await? })
+        Self::start_with(config, Parts::default()).await
+    }
+
+    /// Does the same with other parts.
+    #[doc(hidden)]
+    pub async fn start_with(config: EngineConfig, parts: Parts) -> Result<Self, StartError> {
+        Ok(Self { inner: crate::assemble::start(config, parts).await? })
     }
 
     /// Takes one event in; once this returns, the event is durable and its deliveries will be made.

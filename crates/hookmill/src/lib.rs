@@ -37,6 +37,8 @@ mod verify;
 mod watch;
 mod webhooks;
 
+#[doc(hidden)]
+pub use assemble::Parts;
 pub use circuit::CircuitPolicy;
 pub use clock::SystemClock;
 pub use config::EngineConfig;
