@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Source(Source),
     /// Watch attempts as they happen
     Tail(Tail),
+    /// Make a new data directory from what can be read of a damaged one
+    Salvage(Salvage),
     /// Take over webhooks from another system
     #[command(subcommand, after_help = "Example:\n  hookmill import frappe fixtures/webhook.json --dry-run")]
     Import(Import),
@@ -153,6 +155,19 @@ pub(crate) struct Serve {
     /// A TOML file with the same names, and token; an option wins over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  hookmill salvage --data hookmill-data --to hookmill-salvaged\n\nStop the server first. Nothing is written to the old directory."
+)]
+pub(crate) struct Salvage {
+    /// The damaged data directory
+    #[arg(long, default_value = "hookmill-data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The new one, which is made
+    #[arg(long, value_name = "NEW")]
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

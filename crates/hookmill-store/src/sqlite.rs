@@ -9,6 +9,7 @@ mod read;
 mod retain;
 mod room;
 mod row;
+mod salvage;
 mod schema;
 mod search;
 mod shared;
@@ -35,6 +36,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use row::Row;
+pub use salvage::{Counted, Salvaged, salvage};
 use shared::Shared;
 use trouble::{Trouble, io_trouble, sync_trouble};
 use writer::{Call, Job, Writer};

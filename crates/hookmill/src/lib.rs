@@ -28,6 +28,7 @@ mod plugins;
 mod prepare;
 mod preview;
 mod publish;
+mod salvage;
 mod scheduler;
 mod seal;
 mod sealed_store;
@@ -54,6 +55,7 @@ pub use plugins::{
 };
 pub use preview::{Preview, TestSend, TriedEvent};
 pub use publish::Published;
+pub use salvage::salvage;
 pub use seal::{SecretKey, SecretKeyError};
 pub use sources::FrappeRequest;
 pub use verify::{Compared, Verification};
@@ -64,3 +66,4 @@ pub use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page}
 pub use hookmill_core::{EventEnvelope, Explain, TenantId, Webhook, WebhookName};
 pub use hookmill_delivery as delivery;
 pub use hookmill_plugin as plugin;
+pub use hookmill_store::{Counted, Salvaged};
