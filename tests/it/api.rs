@@ -7,6 +7,7 @@ mod events;
 mod fixtures;
 mod frappe;
 mod frappe_source;
+mod overload;
 mod plugins;
 mod trying;
 mod webhooks;

@@ -3,6 +3,7 @@
 mod contract;
 mod delivering;
 mod failing;
+mod faults;
 mod judging;
 mod life_cycle;
 mod ordering;

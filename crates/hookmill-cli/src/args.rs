@@ -6,6 +6,7 @@ mod size;
 mod source;
 mod webhook;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -95,6 +96,8 @@ pub(crate) enum Command {
     Source(Source),
     /// Watch attempts as they happen
     Tail(Tail),
+    /// Make a new data directory from what can be read of a damaged one
+    Salvage(Salvage),
     /// Take over webhooks from another system
     #[command(subcommand, after_help = "Example:\n  hookmill import frappe fixtures/webhook.json --dry-run")]
     Import(Import),
@@ -137,9 +140,34 @@ pub(crate) struct Serve {
     /// What the store may occupy, such as 512MiB or 20GB; beyond, the oldest settled events go before their time
     #[arg(long, value_name = "SIZE")]
     pub(crate) retention_bytes: Option<StoreSize>,
-    /// A TOML file with the same names: listen, data, plugins, allow, allow-host, proxy, secret-key, grace, retention, retention-bytes, token; an option wins over it
+    /// How many deliveries may wait; beyond, events are refused until some are settled [default: 1000000]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) waiting_max: Option<NonZeroUsize>,
+    /// How many deliveries may be under way at one time [default: 2048]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) in_flight: Option<NonZeroUsize>,
+    /// How many of them may be to one receiver [default: 64]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) in_flight_per_receiver: Option<NonZeroUsize>,
+    /// After how many days of nothing but failures a webhook is disabled; never with 0 [default: 5]
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) disable_after: Option<u32>,
+    /// A TOML file with the same names, and token; an option wins over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  hookmill salvage --data hookmill-data --to hookmill-salvaged\n\nStop the server first. Nothing is written to the old directory."
+)]
+pub(crate) struct Salvage {
+    /// The damaged data directory
+    #[arg(long, default_value = "hookmill-data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The new one, which is made
+    #[arg(long, value_name = "NEW")]
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

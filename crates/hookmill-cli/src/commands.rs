@@ -6,6 +6,7 @@ pub(crate) mod event;
 pub(crate) mod import;
 pub(crate) mod plugin;
 pub(crate) mod receiver;
+pub(crate) mod salvage;
 pub(crate) mod serve;
 pub(crate) mod source;
 pub(crate) mod tail;

@@ -93,6 +93,7 @@ async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Delivery(command) => commands::delivery::run(command, &connection.client()?, output).await,
         Command::Import(command) => commands::import::run(command, &connection, output).await,
         Command::Source(command) => commands::source::run(command, &connection.client()?, output).await,
+        Command::Salvage(options) => commands::salvage::run(options, output).await,
         Command::Tail(options) => commands::tail::run(options, &connection.client()?, output).await,
     }
 }

@@ -1,6 +1,11 @@
-//! What nobody is shown again once it is saved: secret header values, and user and password of a URL.
+//! What nobody is shown again once it is saved: secret header values, and of a URL user, password and secret parameters.
+
+mod in_url;
 
 use url::Url;
+
+use in_url::{has_masks, has_secrets_in, with_secrets_changed, with_secrets_of};
+pub use in_url::{is_secret_parameter, shown_url};
 
 use crate::webhook::{Auth, Ends, Grant, Header, PluginUse, Secret};
 use crate::{Attempt, Request, Response, Webhook, WebhookError};
@@ -14,49 +19,13 @@ const SECRET_NAMES: [&str; 6] = ["authorization", "token", "key", "secret", "coo
 /// Tells whether a header's value is taken for a secret.
 pub fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|part| name.contains(part))
+    // That key opens nothing: it tells a repeat from another request, and answers commonly have it.
+    name != "idempotency-key" && SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
 /// Returns a header's value as it may be shown.
 pub fn shown_header<'a>(name: &str, value: &'a str) -> &'a str {
     if is_secret_header(name) { MASK } else { value }
-}
-
-/// Splits a URL, or a template of one, around its user and password: before, them, and from the `@` on.
-fn around_userinfo(url: &str) -> Option<(&str, &str, &str)> {
-    let colon = url.find(':')? + 1;
-    let slash = |character: char| matches!(character, '/' | '\\') || character.is_ascii_whitespace();
-    // Readers of URLs forgive missing and odd slashes, so what follows them is the authority in any case.
-    let rest = url.get(colon..)?;
-    let authority_at = url.len() - rest.trim_start_matches(slash).len();
-    let after = url.get(authority_at..)?;
-    // A backslash ends the authority of a scheme of the web, and is a part of it in any other. Readers of URLs pass over
-    // control characters and blanks around the scheme.
-    let scheme: String = url.get(..colon)?.chars().filter(|c| !c.is_ascii_control() && *c != ' ').collect();
-    let of_web = matches!(&*scheme.to_ascii_lowercase(), "http:" | "https:" | "ws:" | "wss:" | "ftp:" | "file:");
-    let ends = |character: char| matches!(character, '/' | '?' | '#') || (of_web && character == '\\');
-    let authority_len = after.find(ends).unwrap_or(after.len());
-    let at = after.get(..authority_len)?.rfind('@')?;
-    Some((url.get(..authority_at)?, after.get(..at)?, after.get(at..)?))
-}
-
-/// Returns a URL as it may be shown: its user and password masked.
-pub fn shown_url(url: &str) -> String {
-    match around_userinfo(url) {
-        Some((before, _, after)) => format!("{before}{MASK}{after}"),
-        None => url.to_owned(),
-    }
-}
-
-/// Tells whether a URL has the mask in place of user and password.
-fn has_masked_userinfo(url: &str) -> bool {
-    around_userinfo(url).is_some_and(|(_, userinfo, _)| userinfo == MASK)
-}
-
-/// Puts user and password of `stored` into `url`, which has only their mask.
-fn with_userinfo_of(url: &str, stored: &str) -> Option<String> {
-    let ((before, _, after), (_, userinfo, _)) = (around_userinfo(url)?, around_userinfo(stored)?);
-    Some(format!("{before}{userinfo}{after}"))
 }
 
 impl Webhook {
@@ -98,9 +67,9 @@ impl Webhook {
             let kept = kept.and_then(|kept| kept.get(name));
             *secret = kept.ok_or_else(|| nothing_stored("plugin.secrets", &format!("secret {name:?}")))?.clone();
         }
-        if has_masked_userinfo(&self.request_url) {
-            let kept = for_same_receiver.and_then(|stored| with_userinfo_of(&self.request_url, &stored.request_url));
-            self.request_url = kept.ok_or_else(|| nothing_stored("request_url", "user and password"))?;
+        if has_masks(&self.request_url) {
+            let kept = for_same_receiver.and_then(|stored| with_secrets_of(&self.request_url, &stored.request_url));
+            self.request_url = kept.ok_or_else(|| nothing_stored("request_url", "user, password or parameter"))?;
         }
         Ok(self)
     }
@@ -204,13 +173,13 @@ impl PluginUse {
 impl Request {
     /// Tells whether anything in it is masked in an answer.
     pub fn has_secrets(&self) -> bool {
-        around_userinfo(&self.url).is_some() || self.headers.iter().any(|(name, _)| is_secret_header(name))
+        has_secrets_in(&self.url) || self.headers.iter().any(|(name, _)| is_secret_header(name))
     }
 
     /// Puts in place of each text that an answer masks what `change` makes of it.
     pub fn change_secrets<E>(&mut self, mut change: impl FnMut(&str) -> Result<String, E>) -> Result<(), E> {
-        if let Some((before, userinfo, after)) = around_userinfo(&self.url) {
-            self.url = format!("{before}{}{after}", change(userinfo)?);
+        if has_secrets_in(&self.url) {
+            self.url = with_secrets_changed(&self.url, &mut change)?;
         }
         for (_, value) in self.headers.iter_mut().filter(|(name, _)| is_secret_header(name)) {
             *value = change(value)?;
@@ -226,7 +195,7 @@ impl Request {
     }
 
     /// Puts the secrets of `draft` back where this request has what its [`veiled`](Self::veiled) form had, and tells
-    /// whether any went in. A header keeps its secret under its own name only; user and password theirs at the same host.
+    /// whether any went in. A header keeps its secret under its own name only.
     pub fn unveil(&mut self, draft: &Self) -> bool {
         let mut any = false;
         for place in 0..self.headers.len() {
@@ -246,8 +215,8 @@ impl Request {
         if self.url == veiled_url {
             any |= veiled_url != draft.url;
             self.url.clone_from(&draft.url);
-        } else if has_masked_userinfo(&self.url)
-            && let Some(url) = with_userinfo_of(&self.url, &draft.url)
+        } else if has_masks(&self.url)
+            && let Some(url) = with_secrets_of(&self.url, &draft.url)
         {
             self.url = url;
             any = true;
@@ -292,29 +261,8 @@ mod tests {
         for name in ["Authorization", "X-Auth-Token", "x-api-key", "Client-SECRET", "Set-Cookie", "X-Password"] {
             assert_eq!(shown_header(name, "v"), MASK, "{name}");
         }
-        for name in ["Content-Type", "webhook-signature", "X-Site", "Accept"] {
+        for name in ["Content-Type", "webhook-signature", "X-Site", "Accept", "Idempotency-Key"] {
             assert_eq!(shown_header(name, "v"), "v", "{name}");
-        }
-    }
-
-    #[test]
-    fn user_and_password_of_a_url_are_masked_however_it_is_spelt() {
-        for (url, shown) in [
-            ("https://user:pw@host/in?a=b@c", "https://********@host/in?a=b@c"),
-            ("https://token@host", "https://********@host"),
-            ("https:user:pw@host/", "https:********@host/"),
-            ("https:/\\user:p@w@host/", "https:/\\********@host/"),
-            ("https://u:p@{{ doc.host }}/x", "https://********@{{ doc.host }}/x"),
-            ("https://host/@a", "https://host/@a"),
-            ("https://host\\@a", "https://host\\@a"),
-            ("odd://u:\\pw@host/", "odd://********@host/"),
-            ("https://host?mail=a@b", "https://host?mail=a@b"),
-            ("{{ doc.url }}", "{{ doc.url }}"),
-        ] {
-            assert_eq!(shown_url(url), shown);
-            // Whatever the reader of URLs makes of it has no password left.
-            let parsed = Url::parse(&shown_url(url));
-            assert!(parsed.is_ok_and(|url| url.password().is_none()) || url.contains("{{"), "{url}");
         }
     }
 
@@ -322,14 +270,14 @@ mod tests {
     fn a_requests_secrets_are_what_an_answer_masks() {
         let headers = [("X-Api-Key", "k"), ("Accept", "*/*")].map(|(name, value)| (name.into(), value.into())).into();
         let mut request =
-            Request { method: "POST".into(), url: "https://u:p@host/in?a=b@c".into(), headers, body: vec![] };
+            Request { method: "POST".into(), url: "https://u:p@host/in?a=b@c&token=t".into(), headers, body: vec![] };
         assert!(request.has_secrets());
         let mut seen = vec![];
         let Ok(()) = request.change_secrets(|secret| {
             seen.push(secret.to_owned());
             Ok::<_, std::convert::Infallible>(MASK.to_owned())
         });
-        assert_eq!(seen, ["u:p", "k"]);
+        assert_eq!(seen, ["u:p", "t", "k"]);
         assert_eq!(request, request.clone().masked());
         let plain = Request { url: "https://host/@a".into(), headers: vec![], ..request };
         assert!(!plain.has_secrets());
@@ -357,14 +305,6 @@ mod tests {
         );
         let mut plain = Request { url: "https://host/".into(), headers: vec![], ..draft.clone() };
         assert!(!plain.unveil(&draft));
-    }
-
-    #[test]
-    fn a_mask_gives_way_to_what_is_stored() {
-        assert!(has_masked_userinfo("https://********@host/new"));
-        let merged = with_userinfo_of("https://********@host/new", "https://user:pw@host/old");
-        assert_eq!(merged.as_deref(), Some("https://user:pw@host/new"));
-        assert_eq!(with_userinfo_of("https://********@host/new", "https://host/old"), None);
     }
 
     fn webhook(json: &str) -> Webhook {
@@ -444,10 +384,10 @@ mod tests {
     #[test]
     fn masked_headers_and_passwords_come_back_for_the_same_receiver_only() {
         let stored = webhook(
-            r#""request_url":"https://u:p@example.com/in","headers":[{"key":"X-Key","value":"1"},{"key":"A","value":"2"},{"key":"x-key","value":"3"}]"#,
+            r#""request_url":"https://u:p@example.com/in?key=k&a=b","headers":[{"key":"X-Key","value":"1"},{"key":"A","value":"2"},{"key":"x-key","value":"3"}]"#,
         );
         let masked = stored.masked();
-        assert_eq!(masked.request_url, "https://********@example.com/in");
+        assert_eq!(masked.request_url, "https://********@example.com/in?key=********&a=b");
         assert_eq!(masked.headers.iter().map(|header| header.value.as_str()).collect::<Vec<_>>(), [MASK, "2", MASK]);
         assert_eq!(masked.clone().with_secrets_of(Some(&stored)).expect("merged"), stored);
         let moved = |url: &str| Webhook { request_url: url.into(), ..masked.clone() }.with_secrets_of(Some(&stored));

@@ -347,7 +347,8 @@ impl Explain for StoreError {
             StoreErrorKind::Conflict => "read it again and repeat the change".into(),
             StoreErrorKind::Fenced => "another hookmill has taken over; stop this one".into(),
             StoreErrorKind::Damaged => {
-                "keep a copy of the data directory, then try `sqlite3 hookmill.db .recover`".into()
+                "stop hookmill, then `hookmill salvage --data DIR --to NEW` reads what can be read into a new directory"
+                    .into()
             }
             StoreErrorKind::InUse => "stop the other hookmill, or give this one its own `--data` directory".into(),
         })

@@ -105,7 +105,7 @@ impl Client {
         if way.proxied {
             self.config.policy.vet_for_proxy(&request.url).await.map_err(unvetted)?;
         }
-        let response = self.talk(request).await.map_err(|error| failure(&error, way))?;
+        let response = self.talk(request).await.map_err(|error| failure(&error.without_url(), way))?;
         // Only a proxy answers so (RFC 9110 §15.5.8); behind TLS, it would have been the tunnel that failed.
         if way.proxied && !way.secure && response.status == 407 {
             return Err(failure::by_proxy("it wants a user and a password, or others"));

@@ -14,7 +14,7 @@ use crate::credentials::{Credentials, Shown};
 use crate::frappe;
 use crate::handles::SecretHandles;
 use crate::handshake::Handshakes;
-use crate::redact::redact;
+use crate::redact::Redaction;
 use crate::request::{BuildError, Occasion, Outgoing, build};
 use crate::retry_after;
 use crate::signing::{Signer, SigningError};
@@ -182,6 +182,8 @@ impl Route {
         deadline: Deadline,
     ) -> Result<Response, Outcome> {
         let mut outgoing = self.convention.build(request, occasion, self.handles.as_ref()).map_err(refused)?;
+        let mut redaction = Redaction::default();
+        redaction.add_those_of(&outgoing);
         let client = if self.leads_to_receiver(&outgoing.url) { &self.own } else { &self.client };
         let mut shown = self.authorize(&mut outgoing, occasion.now, deadline).await?;
         if let Some(handshakes) = &self.handshakes {
@@ -201,7 +203,8 @@ impl Route {
         }
         let handles = self.handles.iter().flat_map(SecretHandles::secrets);
         let shown = shown.iter().flat_map(|(shown, _)| &shown.secrets).map(String::as_str);
-        redact(&mut response, handles.chain(shown), MASK);
+        handles.chain(shown).for_each(|secret| redaction.add(secret));
+        redaction.of(&mut response, MASK);
         Ok(response)
     }
 

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use hookmill_core::mask::MASK;
 use hookmill_core::webhook::{ClientAuth, OAuth2};
 use hookmill_core::{Fault, Outcome, Response, WebhookError};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -17,6 +18,7 @@ use url::{Url, form_urlencoded};
 
 use crate::client::Client;
 use crate::credentials::Shown;
+use crate::redact::Redaction;
 use crate::request::{Outgoing, USER_AGENT};
 
 /// How long a token is used whose server does not say how long it is good; a 401 ends it earlier.
@@ -169,8 +171,11 @@ impl TokenSource {
     fn refusal(&self, response: &Response) -> String {
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let words = ["error", "error_description"].map(|field| answer.get(field).and_then(Value::as_str));
-        let said: String = words.into_iter().flatten().collect::<Vec<_>>().join(": ").chars().take(WORDS_MAX).collect();
-        let said = said.replace(&self.oauth2.client_secret, hookmill_core::mask::MASK);
+        let mut redaction = Redaction::default();
+        redaction.add(&self.oauth2.client_secret);
+        redaction.add_those_of(&self.request());
+        let said = redaction.of_text(&words.into_iter().flatten().collect::<Vec<_>>().join(": "), MASK);
+        let said: String = said.chars().take(WORDS_MAX).collect();
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         format!("the token server answered {}{said}", response.status)
     }

@@ -8,6 +8,9 @@ use hookmill::{EngineError, Explain};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+/// After how long what the server can't do now is worth another try.
+pub(crate) const RETRY_AFTER_SECS: u32 = 1;
+
 /// An error answer: a status, a stable code, one sentence of cause and one of help.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -34,6 +37,11 @@ impl Problem {
     pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.members.insert(member.into(), value.into());
         self
+    }
+
+    /// Says after how many seconds it is worth another try.
+    pub(crate) fn retry_after(self, secs: u32) -> Self {
+        Self { retry_after_secs: Some(secs), ..self }
     }
 
     fn explained(status: StatusCode, error: &(impl Explain + ?Sized)) -> Self {
@@ -72,10 +80,10 @@ impl From<EngineError> for Problem {
         if let EngineError::Settings(error) = &error {
             problem = problem.with("problems", json!(error.problems));
         }
-        if problem.status == StatusCode::SERVICE_UNAVAILABLE {
-            problem.retry_after_secs = Some(1);
+        match problem.status {
+            StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(RETRY_AFTER_SECS),
+            _ => problem,
         }
-        problem
     }
 }
 

@@ -11,4 +11,4 @@ mod query;
 mod sqlite;
 
 pub use memory::MemoryStore;
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{Counted, Salvaged, SqliteOptions, SqliteStore, salvage};

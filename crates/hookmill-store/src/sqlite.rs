@@ -7,7 +7,9 @@ mod log_check;
 mod log_file;
 mod read;
 mod retain;
+mod room;
 mod row;
+mod salvage;
 mod schema;
 mod search;
 mod shared;
@@ -34,6 +36,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use row::Row;
+pub use salvage::{Counted, Salvaged, salvage};
 use shared::Shared;
 use trouble::{Trouble, io_trouble, sync_trouble};
 use writer::{Call, Job, Writer};
@@ -63,6 +66,9 @@ pub struct SqliteOptions {
     pub page_size: i64,
     /// The most bytes that the database may have, the log not counted; beyond, the store is full.
     pub file_bytes_max: Option<i64>,
+    /// Bytes that are kept free on the device: while less is left, the store is full for events and blobs, so that what
+    /// becomes of the events it has can still be written. Without, 64 MiB, or a sixteenth of a device below 1 GiB.
+    pub reserve_bytes: Option<u64>,
     /// Length up to which the whole file is checked for damage at the start; of a larger one, the small tables are.
     pub check_bytes_max: u64,
     /// How long to wait for another program that holds the file, such as `sqlite3` in a transaction.
@@ -82,6 +88,7 @@ impl Default for SqliteOptions {
             checkpoint_bytes: 32 << 20,
             page_size: 8192,
             file_bytes_max: None,
+            reserve_bytes: None,
             check_bytes_max: 256 << 20,
             lock_timeout: Duration::from_secs(10),
             sync_each_commit: true,
@@ -134,7 +141,7 @@ impl SqliteStore {
         let readers = (0..options.readers.max(1)).map(|_| schema::open_reader(dir)).collect::<Result<Vec<_>, _>>()?;
         let permits = Arc::new(Semaphore::new(readers.len()));
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
-        let writer = Writer::new(db, Arc::clone(&shared), options, next, newest);
+        let writer = Writer::new(db, dir.to_owned(), Arc::clone(&shared), options, next, newest);
         let writer = std::thread::Builder::new()
             .name("hookmill-store".into())
             .spawn(move || writer.run(queue))

@@ -5,7 +5,9 @@
 
 mod answer;
 mod components;
+mod disk;
 mod documents;
+mod faulty_store;
 mod proxy;
 mod receiver;
 mod serving;
@@ -14,7 +16,9 @@ mod wait;
 
 pub use answer::Answer;
 pub use components::{example_plugin, guest, misbehaving, target_dir};
+pub use disk::{FailingDisk, disk_shim};
 pub use documents::{document, envelope, expected};
+pub use faulty_store::{FaultyStore, StoreFault, StoreFaults};
 pub use proxy::TunnelProxy;
 pub use receiver::{Received, Receiver, RefusingAddress};
 pub use tls::{Authority, Certified};

@@ -1,5 +1,6 @@
 //! How an engine is put together, and takes up what an earlier run left.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use hookmill_core::ports::{Clock, DeliveryKey, Store};
@@ -20,9 +21,10 @@ use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
 use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
-use crate::seal::{Sealer, SecretKey};
+use crate::seal::{KeyCheck, Sealer, SecretKey};
 use crate::sealed_store::SealedStore;
 use crate::sources::Sources;
+use crate::unrecorded::UnrecordedAttempts;
 use crate::watch::{Seen, watch};
 use crate::webhooks::Webhooks;
 use crate::{EngineConfig, EngineError, StartError};
@@ -33,12 +35,25 @@ const PARTITION: u32 = 0;
 /// Deliveries that are read at once when an engine starts.
 const RECOVERY_PAGE: usize = 10_000;
 
+/// What an engine is made of in place of the usual parts: for tests, and no part of the stable interface.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Parts {
+    /// The store, in place of the one in the data directory.
+    pub store: Option<Arc<dyn Store>>,
+}
+
 /// Puts an engine together: store before rules, rules before deliveries, deliveries before anyone can publish.
-pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError> {
-    let store = Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?);
+pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inner>, StartError> {
+    let store = match parts.store {
+        Some(store) => store,
+        None => Arc::new(SqliteStore::open(&config.data_dir, SqliteOptions::default())?),
+    };
     let metrics = Arc::new(Metrics::new());
-    let key = config.secret_key.clone().map_or_else(|| SecretKey::of_directory(&config.data_dir), Ok)?;
+    let check = KeyCheck::read(&*store).await?;
+    let key = config.secret_key.clone().map_or_else(|| SecretKey::of_directory(&config.data_dir, &check), Ok)?;
     let sealer = Arc::new(Sealer::new(&key));
+    check.check(&sealer)?;
     let store = Arc::new(SealedStore::new(store, sealer.clone()));
     let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -46,7 +61,8 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
     let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
     let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
     let webhooks = Webhooks::open(store.clone(), client, sealer.clone()).await?;
-    let sources = Sources::open(store.clone(), sealer).await?;
+    let sources = Sources::open(store.clone(), sealer.clone()).await?;
+    check.keep(&*store, &sealer).await?;
     let host = PluginHost::new(PluginHostConfig {
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,
@@ -70,6 +86,8 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         fence,
         scheduler: Mutex::new(scheduler),
         waiting_max: config.waiting_max,
+        arriving: AtomicUsize::new(0),
+        unrecorded: UnrecordedAttempts::default(),
         timer: Notify::new(),
         metrics,
         health,

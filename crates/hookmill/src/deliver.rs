@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use hookmill_core::ports::{NewAttempt, Record, StoreError, StoreErrorKind, Work};
+use hookmill_core::ports::{NewAttempt, StoreError, Work};
 use hookmill_core::retry::Retry;
 use hookmill_core::webhook::Success;
 use hookmill_core::{Attempt, DeliveryId, Event, Fault, Outcome, PluginRun, Request, Response, Webhook, attempt};
@@ -17,7 +17,8 @@ use crate::engine::Inner;
 use crate::feed::Settled;
 use crate::judge::Judged;
 use crate::prepare::Prepared;
-use crate::scheduler::{Felt, Ticket, Turned};
+use crate::scheduler::{Felt, Ticket};
+use crate::unrecorded::{Recorded, Unrecorded};
 use crate::webhooks::Hook;
 
 /// After how long a delivery is taken up again that the host itself could not handle.
@@ -49,7 +50,8 @@ impl Inner {
     /// Starts everything whose turn it is.
     pub(crate) fn pump(self: &Arc<Self>) {
         let now = self.clock.now();
-        loop {
+        // What can't be recorded is better not begun.
+        while !self.unrecorded.is_full() {
             // Taken and released each time: a delivery that ends meanwhile wants it too.
             let Some(ticket) = self.scheduler().next(now) else { break };
             let engine = self.clone();
@@ -164,9 +166,13 @@ impl Inner {
         let status =
             attempt::Verdict::Skipped(format!("a later event of the document took its place: {to}")).into_status();
         let skipped = Attempt::skipped(self.clock.now());
-        let record = Record::Attempt(Arc::new(NewAttempt { delivery: ticket.pending.key, attempt: skipped, status }));
+        let attempt = Arc::new(NewAttempt { delivery: ticket.pending.key, attempt: skipped, status });
         let engine = self.clone();
-        self.tasks.spawn(async move { engine.record(record).await });
+        self.tasks.spawn(async move {
+            if engine.record(&attempt).await == Recorded::NotYet {
+                engine.keep_unrecorded(Unrecorded { attempt, ticket: None, again: None, settled: None });
+            }
+        });
     }
 
     /// Step 9: records the attempt with its verdict, and frees the receiver for the next.
@@ -214,7 +220,7 @@ impl Inner {
             }
             again
         });
-        let record = Record::Attempt(Arc::new(NewAttempt {
+        let attempt = Arc::new(NewAttempt {
             delivery: ticket.pending.key,
             attempt: Attempt {
                 at: begun,
@@ -228,51 +234,40 @@ impl Inner {
                 error,
             },
             status,
-        }));
-        if self.record(record).await {
-            if let Some(settled) = settled {
-                // They may have gone meanwhile.
-                let _listeners = self.feed.send(settled).unwrap_or(0);
+        });
+        let now = self.clock.now();
+        let turned = match self.record(&attempt).await {
+            Recorded::Yes => {
+                self.tell(settled);
+                self.scheduler().done(&ticket, again, felt, now)
             }
-            if let Some(turned) = self.released(&ticket, again, felt)
-                && let Some(hook) = hook
-            {
-                self.tell_of_turn(hook, turned);
+            Recorded::NotYet => {
+                let turned = self.scheduler().freed(&ticket, felt, now);
+                self.keep_unrecorded(Unrecorded { attempt, ticket: Some(ticket), again, settled });
+                turned
             }
+            Recorded::Never => return,
+        };
+        self.pump();
+        if let (Some(hook), Some(turned)) = (hook, turned) {
+            self.tell_of_turn(hook, turned);
         }
     }
 
-    /// Appends one record, waiting for room on the disk, or for another program to let go, as long as it takes. False if the store is gone, which ends
-    /// the engine: what is not recorded is tried again after the next start.
-    async fn record(&self, record: Record) -> bool {
-        loop {
-            match self.store.append(vec![record.clone()], self.fence).await {
-                Ok(_) => return true,
-                Err(error)
-                    if matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Busy)
-                        && !self.stop.is_cancelled() =>
-                {
-                    tracing::error!(%error, "an attempt waits to be recorded");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                Err(error) => {
-                    self.fail(&error);
-                    return false;
-                }
-            }
+    /// Tells whoever listens what came of an attempt.
+    pub(crate) fn tell(&self, settled: Option<Settled>) {
+        if let Some(settled) = settled {
+            // They may have gone meanwhile.
+            let _listeners = self.feed.send(settled).unwrap_or(0);
         }
     }
 
     /// Frees the place of a delivery that says nothing of its receiver.
     fn not_tried(self: &Arc<Self>, ticket: &Ticket, again: Option<Ticket>) {
-        let _turned = self.released(ticket, again, Felt::Nothing);
-    }
-
-    fn released(self: &Arc<Self>, ticket: &Ticket, again: Option<Ticket>, felt: Felt) -> Option<Turned> {
         let now = self.clock.now();
-        let turned = self.scheduler().done(ticket, again, felt, now);
+        // Of this, no receiver's state changes.
+        let _turned = self.scheduler().done(ticket, again, Felt::Nothing, now);
         self.pump();
-        turned
     }
 }
 

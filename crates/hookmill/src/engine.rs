@@ -1,5 +1,6 @@
 //! The engine's face: what an embedder calls.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::assemble::Parts;
 use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
@@ -19,6 +21,7 @@ use crate::preview::{Preview, TestSend, TriedEvent};
 use crate::publish::Published;
 use crate::scheduler::Scheduler;
 use crate::sources::{FrappeRequest, Sources};
+use crate::unrecorded::UnrecordedAttempts;
 use crate::verify::Verification;
 use crate::webhooks::{StoredWebhook, Webhooks};
 use crate::{EngineConfig, EngineError, StartError};
@@ -37,6 +40,9 @@ pub(crate) struct Inner {
     pub(crate) fence: Fence,
     pub(crate) scheduler: Mutex<Scheduler>,
     pub(crate) waiting_max: usize,
+    /// Deliveries that publishers have been admitted with and that do not wait yet.
+    pub(crate) arriving: AtomicUsize,
+    pub(crate) unrecorded: UnrecordedAttempts,
     /// Tells the timer that the next due time may have changed.
     pub(crate) timer: Notify,
     pub(crate) metrics: Arc<Metrics>,
@@ -124,7 +130,13 @@ impl Inner {
 impl Engine {
     /// Opens the data directory, takes up what an earlier run left, and starts.
     pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
-        Ok(Self { inner: crate::assemble::start(config).await? })
+        Self::start_with(config, Parts::default()).await
+    }
+
+    /// Does the same with other parts.
+    #[doc(hidden)]
+    pub async fn start_with(config: EngineConfig, parts: Parts) -> Result<Self, StartError> {
+        Ok(Self { inner: crate::assemble::start(config, parts).await? })
     }
 
     /// Takes one event in; once this returns, the event is durable and its deliveries will be made.
@@ -279,7 +291,7 @@ impl Engine {
     /// Writes what the engine counts, in the text format of OpenMetrics that Prometheus reads.
     pub fn metrics(&self) -> String {
         let (waiting, under_way) = self.load();
-        self.inner.metrics.text(waiting, under_way)
+        self.inner.metrics.text(waiting, under_way, self.inner.unrecorded.len())
     }
 
     /// Resolves if the store fails, which an engine can't survive: shut it down and end the process.

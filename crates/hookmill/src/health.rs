@@ -32,6 +32,22 @@ struct Failing {
     writing: bool,
 }
 
+/// Answers before the request itself that are no, of the token server and of the receiver. A token server that is away or
+/// says nonsense is an outage: it hits many webhooks at once and ends without them being changed.
+const NO_BEFORE_THE_REQUEST: [&str; 2] = ["auth_token_refused", "handshake_failed"];
+
+/// Tells whether a failure speaks against the receiver, or against how the webhook shows itself there. Days of a dead proxy
+/// or of a host that is too busy must not disable what works.
+fn speaks_against(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Answered { .. } | Outcome::Judged { .. } => true,
+        Outcome::Unanswered(fault) => {
+            outcome.is_the_receivers_failure() || NO_BEFORE_THE_REQUEST.contains(&&*fault.code)
+        }
+        Outcome::Skipped(_) | Outcome::Refused(_) => false,
+    }
+}
+
 /// Since when webhooks have done nothing but fail. Those that work are not here.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -98,7 +114,7 @@ impl Inner {
             // Elsewhere, other documents of the same webhook may be welcome.
             Outcome::Answered { .. } if gone && !hook.has_one_url() => {}
             Outcome::Answered { .. } if gone => self.disable(hook, "the receiver answered 410 Gone".into()).await,
-            Outcome::Answered { .. } | Outcome::Judged { .. } | Outcome::Unanswered(_) => {
+            _ if speaks_against(outcome) => {
                 let (since, write) = self.health.failed(hook, now);
                 if write {
                     self.write_health(hook, Some(since), Revision(0));
@@ -107,7 +123,7 @@ impl Inner {
                     self.disable(hook, format!("nothing was delivered since {since}, and every try failed")).await;
                 }
             }
-            Outcome::Skipped(_) | Outcome::Refused(_) => {}
+            _ => {}
         }
     }
 
@@ -138,7 +154,11 @@ impl Inner {
             }
             // Somebody was quicker.
             Ok(false) => {}
-            Err(error) => tracing::error!(webhook = %hook.name, %error, "a webhook could not be disabled"),
+            // It fails on, so the next failure leads here again.
+            Err(error) => {
+                tracing::error!(webhook = %hook.name, %error, "a webhook could not be disabled");
+                return;
+            }
         }
         self.health.succeeded(hook);
     }

@@ -29,14 +29,18 @@ mod plugins;
 mod prepare;
 mod preview;
 mod publish;
+mod salvage;
 mod scheduler;
 mod seal;
 mod sealed_store;
 mod sources;
+mod unrecorded;
 mod verify;
 mod watch;
 mod webhooks;
 
+#[doc(hidden)]
+pub use assemble::Parts;
 pub use circuit::CircuitPolicy;
 pub use clock::SystemClock;
 pub use config::EngineConfig;
@@ -52,6 +56,7 @@ pub use plugins::{
 };
 pub use preview::{Preview, TestSend, TriedEvent};
 pub use publish::Published;
+pub use salvage::salvage;
 pub use seal::{SecretKey, SecretKeyError};
 pub use sources::FrappeRequest;
 pub use verify::{Compared, Verification};
@@ -62,3 +67,4 @@ pub use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page}
 pub use hookmill_core::{EventEnvelope, Explain, TenantId, Webhook, WebhookName};
 pub use hookmill_delivery as delivery;
 pub use hookmill_plugin as plugin;
+pub use hookmill_store::{Counted, Salvaged};

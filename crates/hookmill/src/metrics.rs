@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     commit_seconds: Histogram,
     waiting: Gauge,
     under_way: Gauge,
+    unrecorded: Gauge,
 }
 
 impl Metrics {
@@ -54,6 +55,7 @@ impl Metrics {
             commit_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
             waiting: Gauge::default(),
             under_way: Gauge::default(),
+            unrecorded: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("events", "Events that were published, by whether they were new", metrics.events.clone());
@@ -70,14 +72,17 @@ impl Metrics {
         registry.register("store_commit_seconds", "Time until an append was durable", metrics.commit_seconds.clone());
         registry.register("deliveries_waiting", "Deliveries that wait for their turn or time", metrics.waiting.clone());
         registry.register("deliveries_under_way", "Deliveries that are being sent", metrics.under_way.clone());
+        let unrecorded = "Attempts that wait for the store to have room";
+        registry.register("attempts_unrecorded", unrecorded, metrics.unrecorded.clone());
         metrics
     }
 
     /// Writes all of it as Prometheus text; what waits and what is under way are known to the scheduler alone.
-    pub(crate) fn text(&self, waiting: usize, under_way: usize) -> String {
+    pub(crate) fn text(&self, waiting: usize, under_way: usize, unrecorded: usize) -> String {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.waiting.set(count(waiting));
         self.under_way.set(count(under_way));
+        self.unrecorded.set(count(unrecorded));
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string takes all that is written");
         text

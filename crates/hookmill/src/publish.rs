@@ -1,6 +1,7 @@
 //! Steps 1 to 4 of the walk: an event arrives, is matched, recorded and scheduled.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hookmill_core::ports::{Appended, NewEvent, Pending, Record, StoreErrorKind};
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, TenantId};
@@ -24,6 +25,33 @@ pub struct Published {
     pub duplicate: bool,
 }
 
+/// Deliveries that are admitted and do not wait yet: without them, a batch or many callers at once would pass the limit.
+struct Arriving<'a> {
+    engine: &'a Inner,
+    deliveries: usize,
+}
+
+impl Arriving<'_> {
+    /// Admits an event that owes so many deliveries, if there is room for one at least: it may owe more than all room.
+    fn admit(&mut self, deliveries: usize) -> Result<(), EngineError> {
+        // The lock of the scheduler is held, so nobody counts or adds meanwhile.
+        let scheduler = self.engine.scheduler();
+        let waiting = scheduler.waiting() + self.engine.arriving.load(Ordering::Relaxed);
+        if deliveries > 0 && waiting >= self.engine.waiting_max {
+            return Err(EngineError::Overloaded { waiting });
+        }
+        self.engine.arriving.fetch_add(deliveries, Ordering::Relaxed);
+        self.deliveries += deliveries;
+        Ok(())
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.engine.arriving.fetch_sub(self.deliveries, Ordering::Relaxed);
+    }
+}
+
 pub(crate) type Matched = Vec<(Arc<Hook>, DeliveryId)>;
 
 impl Inner {
@@ -37,15 +65,19 @@ impl Inner {
         let count = envelopes.len();
         let mut answers: Vec<Option<Result<Published, EngineError>>> = Vec::with_capacity(count);
         let mut matched: Vec<(usize, Arc<Event>, Matched)> = Vec::with_capacity(count);
+        let mut arriving = Arriving { engine: self, deliveries: 0 };
         for (place, envelope) in envelopes.into_iter().enumerate() {
-            let event = self.admit().and_then(|()| Ok(envelope.into_event(tenant, now, new_event_id)?));
-            let event = event.and_then(|event| match event.doctype.as_str() {
-                OWN_DOCTYPE => Err(EngineError::ReservedDoctype),
-                _ => Ok(event),
-            });
-            match event {
+            let event = match envelope.into_event(tenant, now, new_event_id) {
+                _ if self.stop.is_cancelled() => Err(EngineError::ShuttingDown),
+                Ok(event) if event.doctype == OWN_DOCTYPE => Err(EngineError::ReservedDoctype),
                 Ok(event) => {
                     let hooks = self.webhooks.matching(&event);
+                    arriving.admit(hooks.len()).map(|()| (event, hooks))
+                }
+                Err(error) => Err(error.into()),
+            };
+            match event {
+                Ok((event, hooks)) => {
                     matched.push((place, Arc::new(event), hooks));
                     answers.push(None);
                 }
@@ -68,14 +100,6 @@ impl Inner {
         if let [Some(Err(error))] = answers {
             tracing::error!(%error, "news could not be recorded");
         }
-    }
-
-    fn admit(&self) -> Result<(), EngineError> {
-        if self.stop.is_cancelled() {
-            return Err(EngineError::ShuttingDown);
-        }
-        let waiting = self.scheduler().waiting();
-        if waiting >= self.waiting_max { Err(EngineError::Overloaded { waiting }) } else { Ok(()) }
     }
 
     async fn record_events(

@@ -224,8 +224,20 @@ impl Scheduler {
         felt: Felt,
         now: Timestamp,
     ) -> Option<Turned> {
+        let turned = self.freed(ticket, felt, now);
+        self.ended(ticket, again, now);
+        turned
+    }
+
+    /// Frees the place of a delivery of which is not to be heard yet: it is here until [`ended`](Self::ended), and its
+    /// lane is taken.
+    pub(crate) fn freed(&mut self, ticket: &Ticket, felt: Felt, now: Timestamp) -> Option<Turned> {
         self.in_flight -= 1;
-        let turned = self.feel(&ticket.receiver.name, felt, now);
+        self.feel(&ticket.receiver.name, felt, now)
+    }
+
+    /// Takes note of what becomes of a delivery whose place is free.
+    pub(crate) fn ended(&mut self, ticket: &Ticket, again: Option<Ticket>, now: Timestamp) {
         if let Some(mut again) = again {
             // Its event need not be in memory until then.
             again.event = None;
@@ -234,7 +246,6 @@ impl Scheduler {
         } else {
             self.settled(ticket, now);
         }
-        turned
     }
 
     fn feel(&mut self, receiver: &Arc<str>, felt: Felt, now: Timestamp) -> Option<Turned> {

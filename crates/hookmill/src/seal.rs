@@ -7,11 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hookmill_core::Explain;
-use hookmill_core::ports::ConfigKey;
+use hookmill_core::ports::{ConfigKey, Revision, Store, StoreError};
+use hookmill_core::{Explain, TenantId};
 
 /// The file with the key of a data directory to which none is given.
-const KEY_FILE: &str = "secret.key";
+pub(crate) const KEY_FILE: &str = "secret.key";
 
 /// What a sealed value begins with; everything else was stored before values were sealed.
 const SEALED: &str = "sealed:v1:";
@@ -88,10 +88,14 @@ impl SecretKey {
     }
 
     /// Reads the key of a data directory or, at the first start, makes one that only its owner can read.
-    pub(crate) fn of_directory(dir: &Path) -> Result<Self, SecretKeyError> {
+    pub(crate) fn of_directory(dir: &Path, check: &KeyCheck) -> Result<Self, SecretKeyError> {
         let file = dir.join(KEY_FILE);
         if file.exists() {
             return Self::read(&file);
+        }
+        // It was written with a key from elsewhere, which a new one would not be.
+        if check.sealed.is_some() {
+            return Err(KeyCheck::wrong());
         }
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|error| fault("make", &file, &std::io::Error::other(error)))?;
@@ -160,6 +164,50 @@ impl Sealer {
     }
 }
 
+/// A sealed value in the store by which a wrong key is known at the start, whatever else is stored.
+#[derive(Debug)]
+pub(crate) struct KeyCheck {
+    sealed: Option<String>,
+}
+
+impl KeyCheck {
+    const KIND: &str = "secret_key";
+    const VALUE: &str = "opened";
+
+    fn place() -> ConfigKey {
+        ConfigKey { tenant: TenantId::default_tenant(), kind: Self::KIND, name: "check".into() }
+    }
+
+    fn wrong() -> SecretKeyError {
+        SecretKeyError::Wrong { kind: Self::KIND, name: Self::place().name }
+    }
+
+    /// Reads what an earlier start wrote.
+    pub(crate) async fn read(store: &dyn Store) -> Result<Self, StoreError> {
+        let sealed = store.config(Self::KIND).await?.pop().map(|entry| entry.value);
+        Ok(Self { sealed })
+    }
+
+    /// Refuses a key with which the store was not written.
+    pub(crate) fn check(&self, sealer: &Sealer) -> Result<(), SecretKeyError> {
+        match &self.sealed {
+            Some(sealed) if sealer.open(&Self::place(), sealed).ok().as_deref() != Some(Self::VALUE) => {
+                Err(Self::wrong())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the value for later starts, where it is missing; what else is stored opened with this key.
+    pub(crate) async fn keep(self, store: &dyn Store, sealer: &Sealer) -> Result<(), StoreError> {
+        if self.sealed.is_none() {
+            let value = sealer.seal(&Self::place(), Self::VALUE);
+            store.put_config(Self::place(), Some(value), Revision(0)).await?;
+        }
+        Ok(())
+    }
+}
+
 /// What a piece of configuration is bound to.
 fn context(place: &ConfigKey) -> Vec<u8> {
     format!("{}\0{}\0{}", place.tenant, place.kind, place.name).into_bytes()
@@ -168,7 +216,6 @@ fn context(place: &ConfigKey) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hookmill_core::TenantId;
 
     fn place(name: &str) -> ConfigKey {
         ConfigKey { tenant: TenantId::default_tenant(), kind: "webhook", name: name.into() }
@@ -177,10 +224,11 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_in_its_place_with_its_key_alone() {
         let dir = tempfile::tempdir().expect("a folder");
-        let sealer = Sealer::new(&SecretKey::of_directory(dir.path()).expect("a key"));
+        let sealer = Sealer::new(&SecretKey::of_directory(dir.path(), &KeyCheck { sealed: None }).expect("a key"));
         let sealed = sealer.seal(&place("a"), r#"{"secrets":["whsec_x"]}"#);
         assert!(!sealed.contains("whsec") && sealed != sealer.seal(&place("a"), r#"{"secrets":["whsec_x"]}"#));
-        let again = Sealer::new(&SecretKey::of_directory(dir.path()).expect("the same key"));
+        let again =
+            Sealer::new(&SecretKey::of_directory(dir.path(), &KeyCheck { sealed: None }).expect("the same key"));
         assert_eq!(again.open(&place("a"), &sealed).expect("opens"), r#"{"secrets":["whsec_x"]}"#);
         assert_eq!(again.open(&place("a"), "{}").expect("as it is"), "{}");
         let other = Sealer::new(&SecretKey([7; 32]));

@@ -1,5 +1,6 @@
 //! A served engine and a client that knows its token.
 
+use hookmill::EngineConfig;
 use hookmill_server::{Server, ServerLimits, Token};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -22,6 +23,7 @@ pub(super) struct Served {
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) content_type: String,
+    pub(super) retry_after: Option<String>,
     pub(super) json: Value,
 }
 
@@ -52,7 +54,15 @@ impl Served {
     }
 
     pub(super) async fn with_limits(limits: ServerLimits) -> Self {
-        let stand = Stand::new().await;
+        Self::over(Stand::new().await, limits).await
+    }
+
+    /// Serves an engine with other settings than the defaults.
+    pub(super) async fn with(change: impl FnOnce(&mut EngineConfig)) -> Self {
+        Self::over(Stand::with(change).await, ServerLimits::default()).await
+    }
+
+    async fn over(stand: Stand, limits: ServerLimits) -> Self {
         let server = Server::bind("127.0.0.1:0").await.expect("a server").with_limits(limits);
         let base = format!("http://{}", server.address());
         let mut serving = JoinSet::new();
@@ -102,9 +112,10 @@ impl Served {
 /// Sends a request and reads the answer; an empty one becomes null.
 pub(super) async fn send(request: RequestBuilder) -> Reply {
     let answer = request.send().await.expect("the server answers");
-    let header = answer.headers().get("content-type").map(|value| value.to_str().expect("text").to_owned());
+    let header = |name| answer.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+    let (content_type, retry_after) = (header("content-type").unwrap_or_default(), header("retry-after"));
     let status = answer.status().as_u16();
     let bytes = answer.bytes().await.expect("a whole answer");
     let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Reply { status, content_type: header.unwrap_or_default(), json }
+    Reply { status, content_type, retry_after, json }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use hookmill::core::DeliveryState;
 use hookmill::{CircuitPolicy, Engine, EngineConfig, Explain as _};
-use hookmill_testing::{Answer, Receiver, wait_until};
+use hookmill_testing::{Answer, Receiver, RefusingAddress, wait_until};
 use serde_json::{Value, json};
 
-use crate::stand::{Stand, config, event, note, tenant, webhook_json, webhook_name};
+use crate::stand::{Stand, config, event, last_error, note, tenant, webhook_json, webhook_name};
 
 fn impatient(config: &mut EngineConfig) {
     let pause = Duration::from_millis(100);
@@ -97,6 +97,32 @@ async fn a_webhook_that_fails_for_too_long_is_disabled_and_one_success_begins_an
     drop(engine);
     let again = Engine::start(config(data.path())).await.expect("starts");
     assert!(again.webhook(&tenant(), &webhook_name("notes")).expect("there").webhook.disabled.is_some());
+}
+
+/// What fails on the way is not the receiver's failure, and must not disable the webhook however long it lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_proxy_or_token_server_disables_nothing_and_one_that_refuses_does() {
+    let (tokens, nobody) = (Receiver::start(), RefusingAddress::new().expect("a port"));
+    let stand = Stand::with(|config| config.disable_after = Some(Duration::ZERO)).await;
+    let auth = json!({"oauth2": {"token_url": tokens.url("/t"), "client_id": "c", "client_secret": "a-client-secret"}});
+    stand.webhook("notes", json!({"retry": {"preset": "none"}, "auth": auth})).await;
+    let disabled = |stand: &Stand| {
+        stand.engine.webhook(&tenant(), &webhook_name("notes")).expect("there").webhook.disabled.is_some()
+    };
+    tokens.script([Answer::Status(503)]);
+    let detail = stand.reaches(stand.publish(note("N-1")).await, DeliveryState::Dead).await;
+    assert_eq!((last_error(&detail).0.as_str(), disabled(&stand)), ("auth_token_failed", false));
+
+    let proxy = nobody.url("").parse().expect("a proxy");
+    let stand =
+        stand.restart_with(|config| (config.disable_after, config.proxy) = (Some(Duration::ZERO), Some(proxy))).await;
+    let detail = stand.reaches(stand.publish(note("N-2")).await, DeliveryState::Dead).await;
+    assert_eq!((last_error(&detail).0.as_str(), disabled(&stand)), ("send_proxy", false));
+
+    let stand = stand.restart_with(|config| config.disable_after = Some(Duration::ZERO)).await;
+    tokens.script([Answer::Status(401)]);
+    let detail = stand.reaches(stand.publish(note("N-3")).await, DeliveryState::Dead).await;
+    assert_eq!((last_error(&detail).0.as_str(), disabled(&stand)), ("auth_token_refused", true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

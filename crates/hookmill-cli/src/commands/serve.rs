@@ -1,22 +1,28 @@
 //! `hookmill serve`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::FutureExt as _;
 use hookmill::plugin::Compiler;
 use hookmill::{Engine, EngineConfig, SecretKey};
 use hookmill_server::{Server, Token};
 use ipnet::IpNet;
 use serde::Deserialize;
+use tokio::sync::oneshot;
 
 use crate::COMPILE_WORKER;
 use crate::args::{Serve, StoreSize};
 use crate::commands::StopSignal;
 use crate::exit_code::{FAILED, Failure, USAGE};
 use crate::output::{Output, to_stderr};
+
+/// For how long a server whose store has failed still answers requests that are under way when its deliveries have ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The file of `--config`: the same names as the options.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +42,14 @@ struct File {
     retention: Option<u32>,
     #[serde(rename = "retention-bytes")]
     retention_bytes: Option<String>,
+    #[serde(rename = "waiting-max")]
+    waiting_max: Option<NonZeroUsize>,
+    #[serde(rename = "in-flight")]
+    in_flight: Option<NonZeroUsize>,
+    #[serde(rename = "in-flight-per-receiver")]
+    in_flight_per_receiver: Option<NonZeroUsize>,
+    #[serde(rename = "disable-after")]
+    disable_after: Option<u32>,
     token: Option<String>,
 }
 
@@ -68,7 +82,17 @@ impl Settings {
         };
         engine.secret_key = key.transpose().map_err(|error| Failure::explained(USAGE, &error))?;
         if let Some(days) = options.retention.or(file.retention) {
-            engine.retention = Duration::from_secs(u64::from(days) * 24 * 3600);
+            engine.retention = of_days(days);
+        }
+        if let Some(days) = options.disable_after.or(file.disable_after) {
+            engine.disable_after = Some(of_days(days)).filter(|after| !after.is_zero());
+        }
+        for (given, limit) in [
+            (options.waiting_max.or(file.waiting_max), &mut engine.waiting_max),
+            (options.in_flight.or(file.in_flight), &mut engine.in_flight_max),
+            (options.in_flight_per_receiver.or(file.in_flight_per_receiver), &mut engine.in_flight_per_receiver_max),
+        ] {
+            *limit = given.map_or(*limit, NonZeroUsize::get);
         }
         let size = options.retention_bytes.map_or_else(
             || file.retention_bytes.as_deref().map(parsed::<StoreSize>).transpose(),
@@ -89,6 +113,10 @@ impl Settings {
     }
 }
 
+fn of_days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 3600)
+}
+
 /// Reads a text of the file.
 fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|error: T::Err| Failure::new(USAGE, "config_invalid", error.to_string()))
@@ -100,7 +128,7 @@ fn read_file(file: &Path) -> anyhow::Result<File> {
     })?;
     let parsed = toml::from_str(&text).map_err(|error| {
         Failure::new(USAGE, "config_invalid", format!("{} can't be used: {}", file.display(), error.to_string().trim()))
-            .help("it may have listen, data, plugins, allow, allow-host, proxy, grace, retention, retention-bytes and token")
+            .help("it may have the names of the options of `hookmill serve`, and token")
     })?;
     Ok(parsed)
 }
@@ -135,8 +163,16 @@ pub(crate) async fn run(options: Serve, token: Option<String>, output: &Output) 
         }
     };
     output.line(format!("hookmill is ready at http://{}", server.address()));
+    let (stop, stopped) = oneshot::channel::<()>();
     let stopping = engine.clone();
-    let mut serving = Box::pin(server.serve(engine.clone(), token, async move { stopping.stopping().await }));
+    // Where the store failed, whoever asks is told so until the last delivery has ended.
+    let mut serving = Box::pin(server.serve(engine.clone(), token, async move {
+        stopping.stopping().await;
+        if stopping.failed().now_or_never().is_some() {
+            // The sender is kept until then.
+            drop(stopped.await);
+        }
+    }));
     let failed = tokio::select! {
         () = signals.heard() => false,
         () = engine.failed() => true,
@@ -145,7 +181,13 @@ pub(crate) async fn run(options: Serve, token: Option<String>, output: &Output) 
     end_at_second(signals);
     tracing::info!("stopping");
     // Both at once: callers whose event is being recorded hear of it, and deliveries under way end.
-    let (report, served) = tokio::join!(engine.shutdown(grace), tokio::time::timeout(grace, serving));
+    let ending = async {
+        let report = engine.shutdown(grace).await;
+        drop(stop);
+        report
+    };
+    let last_words = if failed { LAST_WORDS } else { Duration::ZERO };
+    let (report, served) = tokio::join!(ending, tokio::time::timeout(grace + last_words, serving));
     if served.is_err() {
         tracing::warn!("some connections were still open when the grace period ended");
     }

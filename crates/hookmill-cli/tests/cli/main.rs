@@ -7,6 +7,8 @@ mod costs;
 mod crash;
 mod demo;
 mod dev;
+#[cfg(target_os = "linux")]
+mod disk;
 mod fixtures;
 mod hostile;
 mod import;
@@ -16,6 +18,7 @@ mod operator;
 mod printing;
 mod project;
 mod receiver;
+mod secrets;
 mod send;
 mod serve;
 mod support;

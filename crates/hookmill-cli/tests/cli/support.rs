@@ -120,8 +120,14 @@ impl Running {
 
     /// Starts a server on `data`, which may reach receivers on this machine.
     pub(crate) fn server(data: &Path) -> Self {
+        Self::server_with(data, |_| ())
+    }
+
+    /// The same under other circumstances, which `change` makes.
+    pub(crate) fn server_with(data: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut serve = command();
         serve.args(["serve", "--listen", "127.0.0.1:0", "--allow", "127.0.0.0/8", "--data"]).arg(data);
+        change(&mut serve);
         Self::start(&mut serve)
     }
 
@@ -159,6 +165,12 @@ impl Running {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
         line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
+    /// Waits until it has ended by itself; returns its exit code and what it wrote to stderr.
+    pub(crate) fn ended(mut self) -> (Option<i32>, Vec<String>) {
+        let code = ended_in_time(&mut self.child);
+        (code, self.errors.iter().collect())
     }
 
     /// Ends it at once, as a power cut would end the process.

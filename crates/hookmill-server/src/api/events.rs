@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Answer, Api, read_body};
-use crate::problem::{Problem, status_of};
+use crate::problem::{Problem, RETRY_AFTER_SECS, status_of};
 
 /// Bytes of a request with events: a batch of some thousand ordinary documents.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -117,10 +117,12 @@ fn partly_refused(place_name: &str, mut refused: Vec<(usize, EngineError)>, even
         .iter()
         .map(|(place, error)| json!({place_name: place, "code": error.code(), "detail": error.to_string(), "help": error.help()}))
         .collect();
-    Problem::new(status, "events_refused", detail)
+    let passing = refused.iter().any(|(_, error)| status_of(error) == StatusCode::SERVICE_UNAVAILABLE);
+    let problem = Problem::new(status, "events_refused", detail)
         .help("the events under `events` are recorded; correct those under `errors` and send only them again")
         .with("errors", errors)
-        .with("events", serde_json::to_value(events).expect("answers are JSON"))
+        .with("events", serde_json::to_value(events).expect("answers are JSON"));
+    if passing { problem.retry_after(RETRY_AFTER_SECS) } else { problem }
 }
 
 /// What is answered for an event that was taken.

@@ -16,12 +16,12 @@ use super::trouble::{Trouble, damaged};
 /// The newest fence.
 pub(super) const FENCE: &str = "fence";
 /// `event_index` holds every event with a smaller number.
-const INDEXED: &str = "indexed";
+pub(super) const INDEXED: &str = "indexed";
 /// No pending delivery with a smaller key is unknown to `delivery_waiting`.
-const WATERMARK: &str = "watermark";
+pub(super) const WATERMARK: &str = "watermark";
 /// Numbers given out so far; kept when rows are deleted, so that none is given out twice.
-const NEXT_EVENT: &str = "next_event";
-const NEXT_ATTEMPT: &str = "next_attempt";
+pub(super) const NEXT_EVENT: &str = "next_event";
+pub(super) const NEXT_ATTEMPT: &str = "next_attempt";
 
 pub(super) fn set_meta(db: &Connection, name: &str, value: i64) -> Result<(), Trouble> {
     let mut statement = db.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)")?;

@@ -2,6 +2,7 @@
 //!
 //! Never answers yes before the sync, and after an error that puts earlier syncs in doubt never answers yes again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hookmill_core::Digest;
@@ -13,7 +14,7 @@ use super::apply::{Apply, Next, Staged};
 use super::row::Row;
 use super::shared::Shared;
 use super::trouble::Trouble;
-use super::{SqliteOptions, schema, upkeep};
+use super::{SqliteOptions, room, schema, upkeep};
 
 /// The most records and bytes of one group commit: enough to make a sync cheap, small enough to answer soon.
 const GROUP_RECORDS_MAX: usize = 1024;
@@ -41,10 +42,18 @@ pub(super) struct Call {
     pub(super) reply: Reply<Vec<Appended>>,
 }
 
+impl Call {
+    /// Tells whether it brings an event; any other only says what became of one.
+    fn brings_events(&self) -> bool {
+        self.rows.iter().any(|row| matches!(row, Row::Event(_)))
+    }
+}
+
 /// The writer and what only it may touch.
 #[derive(Debug)]
 pub(super) struct Writer {
     db: Connection,
+    dir: PathBuf,
     shared: Arc<Shared>,
     next: Next,
     newest: Fence,
@@ -54,9 +63,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(db: Connection, shared: Arc<Shared>, options: SqliteOptions, next: Next, newest: Fence) -> Self {
+    pub(super) fn new(
+        db: Connection,
+        dir: PathBuf,
+        shared: Arc<Shared>,
+        options: SqliteOptions,
+        next: Next,
+        newest: Fence,
+    ) -> Self {
         let upkeep_at = options.index_batch;
-        Self { db, shared, next, newest, options, upkeep_at }
+        Self { db, dir, shared, next, newest, options, upkeep_at }
     }
 
     /// Works until every sender is gone and the queue is empty.
@@ -74,10 +90,12 @@ impl Writer {
                     answer(reply, result, "write the configuration");
                 }
                 Job::Blob { digest, bytes, reply } => {
-                    let result = self.alone(|db| {
-                        let sql = "INSERT OR IGNORE INTO blob (digest, bytes) VALUES (?, ?)";
-                        db.execute(sql, (digest.as_bytes(), &bytes))?;
-                        Ok(digest)
+                    let result = self.shortage().map_or(Ok(()), Err).and_then(|()| {
+                        self.alone(|db| {
+                            let sql = "INSERT OR IGNORE INTO blob (digest, bytes) VALUES (?, ?)";
+                            db.execute(sql, (digest.as_bytes(), &bytes))?;
+                            Ok(digest)
+                        })
                     });
                     answer(reply, result, "keep a blob");
                 }
@@ -122,12 +140,33 @@ impl Writer {
         }
     }
 
-    /// Commits the calls together; if one of them can't be, each alone, so that it fails no neighbour.
+    /// Commits the calls together; if that can't be, those that only settle before those that bring events, and each
+    /// alone, so that none fails its neighbours and a large one takes no room from small ones.
     fn group(&mut self, calls: Vec<Call>) {
         let (calls, fenced): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.fence >= self.newest);
         for call in fenced {
             let cause = format!("fence {} is older than the newest, {}", call.fence.0, self.newest.0);
             answer(call.reply, Err(Trouble::new(StoreErrorKind::Fenced, cause)), "append");
+        }
+        let (arriving, settling): (Vec<_>, Vec<_>) = calls.into_iter().partition(Call::brings_events);
+        let short = if arriving.is_empty() { None } else { self.shortage() };
+        if let Some(trouble) = &short {
+            for call in arriving {
+                drop(call.reply.send(Err(trouble.during("append"))));
+            }
+            self.commit_and_answer(settling);
+        } else {
+            self.commit_and_answer(settling.into_iter().chain(arriving).collect());
+        }
+    }
+
+    fn shortage(&self) -> Option<Trouble> {
+        room::shortage(&self.db, &self.dir, self.options.reserve_bytes)
+    }
+
+    fn commit_and_answer(&mut self, calls: Vec<Call>) {
+        if calls.is_empty() {
+            return;
         }
         match self.commit(&calls) {
             Ok(answers) => {
@@ -135,18 +174,21 @@ impl Writer {
                     drop(call.reply.send(Ok(appended)));
                 }
             }
-            Err(trouble)
-                if calls.len() == 1
-                    || trouble.fatal
-                    || trouble.kind == StoreErrorKind::Full
-                    || trouble.kind == StoreErrorKind::Busy =>
-            {
+            Err(trouble) if calls.len() == 1 || trouble.fatal || trouble.kind == StoreErrorKind::Busy => {
                 for call in calls {
                     drop(call.reply.send(Err(trouble.during("append"))));
                 }
             }
-            Err(_) => {
-                for call in calls {
+            Err(trouble) => {
+                let (arriving, settling): (Vec<_>, Vec<_>) = calls.into_iter().partition(Call::brings_events);
+                let (together, alone) = match trouble.kind {
+                    StoreErrorKind::Full if !arriving.is_empty() => (settling, arriving),
+                    _ => (vec![], settling.into_iter().chain(arriving).collect()),
+                };
+                if !together.is_empty() {
+                    self.commit_and_answer(together);
+                }
+                for call in alone {
                     let result = self.commit(std::slice::from_ref(&call)).map(|answers| answers.concat());
                     answer(call.reply, result, "append");
                 }

@@ -6,8 +6,8 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
 
+use hookmill_testing::disk_shim;
 use tempfile::TempDir;
 
 use crate::workload::{self, Note, Plan};
@@ -47,18 +47,6 @@ pub(crate) enum Op {
     Noted(Note),
 }
 
-/// The shim, built once for each process of tests.
-static SHIM: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
-    let dir = TempDir::new().unwrap();
-    let (source, library) = (dir.path().join("shim.c"), dir.path().join("shim.so"));
-    fs::write(&source, include_str!("shim.c")).unwrap();
-    let mut cc = Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&source).args(["-ldl", "-lpthread"]);
-    let output = cc.output().expect("a C compiler is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    (dir, library)
-});
-
 /// A directory in memory where there is one: what is asked here is the order of calls, not the speed of a disk.
 pub(crate) fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
@@ -88,7 +76,7 @@ impl Disk {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", workload::CHILD_TEST, "--nocapture"]);
         child.env(workload::CHILD, serde_json::to_string(plan).unwrap());
-        child.env("LD_PRELOAD", &SHIM.1).env("DISK_DIR", home.join("data"));
+        child.env("LD_PRELOAD", disk_shim()).env("DISK_DIR", home.join("data"));
         child.env("DISK_ACKS", home.join("acks")).env("DISK_LOG", home.join("log"));
         if let Some(fault) = fault {
             child.env("DISK_FAULT", fault);

@@ -48,6 +48,8 @@ impl Plan {
         (options.index_batch, options.fresh_max, options.checkpoint_bytes) = (17, 11, 120_000);
         (options.readers, options.page_size) = (1, self.page_size);
         options.sync_each_commit = self.sync_each_commit;
+        // What the device has left is no part of this.
+        options.reserve_bytes = Some(0);
         options
     }
 }

@@ -50,7 +50,7 @@ fn refused(dir: &Path, cause: &str) {
     let error = SqliteStore::open(dir, SqliteOptions::default()).expect_err("this must not open");
     assert_eq!((error.kind, error.code()), (StoreErrorKind::Damaged, "store_damaged"), "{error}");
     assert!(error.to_string().contains(cause), "{error}");
-    assert!(error.help().unwrap().contains("sqlite3 hookmill.db .recover"));
+    assert!(error.help().unwrap().contains("hookmill salvage --data"));
     assert!(files() == before, "a file was touched");
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn append(store: &SqliteStore, id: &str, doc_bytes: usize) -> R
     Ok(store.append(vec![Record::Event(event(id, doc_bytes))], Fence(0)).await?.remove(0))
 }
 
-fn delivered(delivery: DeliveryKey) -> Record {
+pub(crate) fn delivered(delivery: DeliveryKey) -> Record {
     let attempt = Attempt {
         at: Timestamp::UNIX_EPOCH,
         outcome: "delivered".into(),
@@ -216,6 +216,48 @@ async fn a_full_disk_acknowledges_nothing_and_is_got_over() {
     let policy = RetentionPolicy { settled_before: Timestamp::MAX, bytes_max: None, batch: 100 };
     assert_eq!(subject.store.retain(policy).await.unwrap(), 10);
     assert!(append(&subject.store, "after", 20_000).await.is_ok(), "there is room again");
+}
+
+/// Two calls of one group: the small one that settles must not wait for room that only the large one lacks.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_settles_finds_room_beside_events_that_do_not() {
+    let mut options = SqliteOptions::default();
+    options.file_bytes_max = Some(1 << 20);
+    let subject = Sqlite::new(options);
+    let mut keys: Vec<DeliveryKey> = vec![];
+    for n in 0..25 {
+        let answer = append(&subject.store, &format!("E-{n}"), 20_000).await.unwrap();
+        let Appended::Stored(new) = answer else { panic!("{answer:?}") };
+        keys.extend(new);
+    }
+    let mut calls = JoinSet::new();
+    for (n, key) in keys.iter().copied().take(20).enumerate() {
+        for call in 0..4 {
+            let store = Arc::clone(&subject.store);
+            let large = (0..8).map(|part| Record::Event(event(&format!("L-{n}-{call}-{part}"), 60_000))).collect();
+            calls.spawn(async move { store.append(large, Fence(0)).await.is_ok() });
+        }
+        let store = Arc::clone(&subject.store);
+        calls.spawn(async move {
+            store.append(vec![delivered(key)], Fence(0)).await.expect("what settles is small");
+            false
+        });
+    }
+    assert!(calls.join_all().await.iter().all(|stored| !stored), "no large event found room");
+    assert_eq!(pending_count(&subject.store).await, keys.len() - 20);
+}
+
+#[tokio::test]
+async fn what_is_kept_free_is_for_what_settles() {
+    let mut subject = Sqlite::new(SqliteOptions::default());
+    let Appended::Stored(keys) = append(&subject.store, "E-1", 10).await.unwrap() else { panic!("it is new") };
+    subject.options.reserve_bytes = Some(u64::MAX);
+    subject.reopen().await;
+    let error = append(&subject.store, "E-2", 10).await.expect_err("no device has so much");
+    assert_eq!(error.kind, StoreErrorKind::Full, "{error}");
+    assert_eq!(subject.store.blob_put(vec![1]).await.expect_err("nor for this").kind, StoreErrorKind::Full);
+    subject.store.append(vec![delivered(keys[0])], Fence(0)).await.expect("it settles");
+    assert_eq!(pending_count(&subject.store).await, 0);
 }
 
 /// Room that retention made is used again: the file does not grow with what passes through it.

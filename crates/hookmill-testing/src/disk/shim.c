@@ -2,8 +2,9 @@
  * they were made, with the acknowledgements between them, and lets chosen calls fail. Loaded with LD_PRELOAD.
  *
  *   DISK_DIR    the directory; files ending in -shm are mapped memory, which SQLite rebuilds, and are left out
- *   DISK_ACKS   a file outside of it: what is written there is noted as an acknowledgement
- *   DISK_LOG    where to note
+ *   DISK_ACKS   a file outside of it: what is written there is noted as an acknowledgement; may be left out
+ *   DISK_LOG    where to note; nothing is noted without
+ *   DISK_WHILE  a file: calls fail, and are counted, only while it is there; may be left out
  *   DISK_FAULT  "call how errno first count": call is write, sync, truncate or shm (a write to the -shm file), counted
  *               from 1; how is
  *                 fail   the calls first .. first + count - 1 fail with errno
@@ -41,7 +42,7 @@ static int (*real_unlink)(const char *);
 static int (*real_rename)(const char *, const char *);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const char *dir, *acks;
+static const char *dir, *acks, *during;
 static size_t dir_len;
 static int log_fd = -1;
 static uint64_t syncs;
@@ -60,10 +61,11 @@ __attribute__((constructor)) static void begin(void) {
     real_rename = dlsym(RTLD_NEXT, "rename");
     dir = getenv("DISK_DIR");
     acks = getenv("DISK_ACKS");
+    during = getenv("DISK_WHILE");
     const char *log = getenv("DISK_LOG"), *what = getenv("DISK_FAULT");
-    if (!dir || !acks || !log) return;
+    if (!dir) return;
     dir_len = strlen(dir);
-    log_fd = real_open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (log) log_fd = real_open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     char call[16], how[16];
     if (what && sscanf(what, "%15s %15s %d %ld %ld", call, how, &fault.error, &fault.first, &fault.count) == 5) {
         const char *calls[] = { "write", "sync", "truncate", "shm" };
@@ -76,8 +78,8 @@ __attribute__((constructor)) static void begin(void) {
 /* Which of our files a path is; its name inside the directory. */
 static enum kind kind_of(const char *path, const char **name) {
     *name = "";
-    if (log_fd < 0 || !path) return NONE;
-    if (!strcmp(path, acks)) return ACKS;
+    if (!dir || !path) return NONE;
+    if (acks && !strcmp(path, acks)) return ACKS;
     if (strncmp(path, dir, dir_len)) return NONE;
     if (!path[dir_len]) return DIRECTORY;
     if (path[dir_len] != '/' || strlen(path + dir_len + 1) >= NAME) return NONE;
@@ -90,6 +92,7 @@ static enum kind kind_of_fd(int fd) { return fd >= 0 && fd < FDS ? files[fd].kin
 
 /* One record: kind, length of the name, name, a number, length of the data, data. The lock is held. */
 static void note(char kind, const char *name, uint64_t number, const void *data, uint32_t len) {
+    if (log_fd < 0) return;
     size_t name_len = strlen(name), size = 2 + name_len + 8 + 4 + len;
     char *record = malloc(size), *at = record;
     *at++ = kind;
@@ -104,7 +107,7 @@ static void note(char kind, const char *name, uint64_t number, const void *data,
 
 /* What is to happen to this call: 0 nothing, else 'f' fail, 'h' short, 'l' slow. The lock is held. */
 static int struck(enum call call) {
-    if (fault.call != (int)call) return 0;
+    if (fault.call != (int)call || (during && access(during, F_OK))) return 0;
     long seen = ++fault.seen[call] - fault.first;
     if (fault.how == 't') {
         if (seen == 0) return 'h';
