@@ -11,4 +11,5 @@ mod plugins;
 mod receivers;
 mod recovery;
 mod redelivering;
+mod retaining;
 mod secrets;

@@ -217,7 +217,7 @@ pub struct ConfigEntry {
 /// What may be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Events received before this moment whose deliveries are all delivered, skipped or dead.
+    /// Events received before this moment whose deliveries are all delivered, skipped or dead, and none tried since.
     pub settled_before: Timestamp,
     /// What the store may occupy; beyond, the oldest events with such deliveries go too, whatever their age. What is
     /// still owed stays, even if it alone is more.
@@ -298,7 +298,7 @@ pub trait Store: Send + Sync + fmt::Debug {
 pub enum StoreErrorKind {
     /// The outcome is unknown; asking again is safe.
     Unavailable,
-    /// No room is left on the device; nothing was written.
+    /// No room is left on the device for this; nothing was written. What is smaller, or only settles, may find some.
     Full,
     /// Another program holds the store for now; nothing was written.
     Busy,

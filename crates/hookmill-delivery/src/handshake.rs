@@ -2,13 +2,13 @@
 //! requests from this origin gets none.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hookmill_core::webhook::Handshake;
 use hookmill_core::{Fault, Outcome, Response, WebhookError};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
-use url::Url;
+use url::{Origin, Url};
 
 use crate::client::Client;
 use crate::request::{Outgoing, USER_AGENT};
@@ -22,18 +22,26 @@ const AGREED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// URLs of one webhook whose consent is kept; each document may have its own, and asking again does no harm.
 const KEPT_MAX: usize = 1_000;
 
-/// The consents that one webhook has.
+/// The consents that one webhook has. One origin is asked at a time; whoever comes meanwhile waits for it, and nobody waits
+/// for another's.
 #[derive(Debug)]
 pub(crate) struct Handshakes {
     origin: HeaderValue,
     agreed: Mutex<HashMap<String, Timestamp>>,
+    asked: Mutex<HashMap<Origin, Arc<Turn>>>,
+}
+
+type Turn = tokio::sync::Mutex<()>;
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Handshakes {
     pub(crate) fn new(handshake: &Handshake) -> Result<Self, WebhookError> {
         let origin = HeaderValue::from_str(&handshake.origin)
             .map_err(|_| WebhookError::invalid("handshake.origin", "has characters that a header can't bear"))?;
-        Ok(Self { origin, agreed: Mutex::default() })
+        Ok(Self { origin, agreed: Mutex::default(), asked: Mutex::default() })
     }
 
     /// Says who sends.
@@ -45,17 +53,35 @@ impl Handshakes {
     pub(crate) async fn agree(&self, client: &Client, outgoing: &Outgoing, now: Timestamp) -> Result<(), Outcome> {
         let mut target = outgoing.url.clone();
         target.set_query(None);
-        let mut agreed = self.agreed.lock().await;
-        if agreed.get(target.as_str()).is_some_and(|until| now < *until) {
+        if self.has_consent(&target, now) {
+            return Ok(());
+        }
+        let turn = self.turn(&target);
+        let _turn = turn.lock().await;
+        if self.has_consent(&target, now) {
             return Ok(());
         }
         let response = client.exchange(self.question(outgoing)).await?;
         self.consent(&response, &target)?;
+        let mut agreed = hold(&self.agreed);
         if agreed.len() >= KEPT_MAX {
             agreed.clear();
         }
         agreed.insert(target.into(), now.checked_add(AGREED_FOR).unwrap_or(now));
         Ok(())
+    }
+
+    fn has_consent(&self, target: &Url, now: Timestamp) -> bool {
+        hold(&self.agreed).get(target.as_str()).is_some_and(|until| now < *until)
+    }
+
+    /// Returns what whoever asks this origin holds meanwhile.
+    fn turn(&self, target: &Url) -> Arc<Turn> {
+        let mut asked = hold(&self.asked);
+        if asked.len() >= KEPT_MAX {
+            asked.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        asked.entry(target.origin()).or_default().clone()
     }
 
     fn question(&self, outgoing: &Outgoing) -> Outgoing {

@@ -172,7 +172,12 @@ impl TokenSource {
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let words = ["error", "error_description"].map(|field| answer.get(field).and_then(Value::as_str));
         let mut redaction = Redaction::default();
-        redaction.add(&self.oauth2.client_secret);
+        let OAuth2 { client_id, client_secret, .. } = &self.oauth2;
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        redaction.add(client_secret);
+        // As `basic` would have it, whichever way was taken.
+        redaction.add(&format!("{client_id}:{client_secret}"));
+        redaction.add(&format!("{}:{}", encoded(client_id), encoded(client_secret)));
         redaction.add_those_of(&self.request());
         let said = redaction.of_text(&words.into_iter().flatten().collect::<Vec<_>>().join(": "), MASK);
         let said: String = said.chars().take(WORDS_MAX).collect();

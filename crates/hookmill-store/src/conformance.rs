@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use keeping::{
     blobs_come_back_whole, configuration_has_revisions, deleted_blobs_are_gone, everything_outlives_a_restart,
-    older_fences_are_refused, retention_by_size_takes_the_oldest_settled_first,
+    older_fences_are_refused, retention_by_size_takes_the_oldest_settled_first, retention_counts_from_the_last_attempt,
     retention_takes_only_what_is_old_and_settled,
 };
 pub use reading::{
@@ -54,6 +54,7 @@ macro_rules! conformance_tests {
             retention_by_size_takes_the_oldest_settled_first
             every_filter_finds_its_deliveries_and_no_others everything_outlives_a_restart older_fences_are_refused
             one_delivery_shows_all_its_attempts pending_is_paged_by_key_and_due
+            retention_counts_from_the_last_attempt
             retention_takes_only_what_is_old_and_settled tenants_never_see_each_other
         }
     };

@@ -305,15 +305,17 @@ impl Store for MemoryStore {
         };
         let occupied: u64 = state.events.values().map(bytes).sum();
         let over = policy.bytes_max.is_some_and(|most| occupied > most);
-        let goes = |stored: &Stored| {
-            (over || stored.received_at < policy.settled_before)
-                && !stored.deliveries.iter().filter_map(|(key, _)| state.deliveries.get(key)).any(held)
+        let any = |stored: &Stored, such: &dyn Fn(&Delivery) -> bool| {
+            stored.deliveries.iter().filter_map(|(key, _)| state.deliveries.get(key)).any(such)
         };
+        let lately = |one: &Delivery| one.attempts.last().is_some_and(|attempt| attempt.at >= policy.settled_before);
+        let aged = |stored: &Stored| stored.received_at < policy.settled_before && !any(stored, &lately);
+        let goes = |stored: &Stored| (over || aged(stored)) && !any(stored, &held);
         let mut old: Vec<_> = state.events.iter().filter(|(_, stored)| goes(stored)).collect();
         old.sort_by_key(|(_, stored)| stored.received_at);
         let (mut gone, mut left) = (vec![], occupied);
         for (place, stored) in old.into_iter().take(policy.batch) {
-            if stored.received_at < policy.settled_before || policy.bytes_max.is_some_and(|most| left > most) {
+            if aged(stored) || policy.bytes_max.is_some_and(|most| left > most) {
                 left -= bytes(stored);
                 gone.push(place.clone());
             }

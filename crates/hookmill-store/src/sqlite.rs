@@ -21,6 +21,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -106,6 +107,8 @@ pub struct SqliteStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
     lock: Arc<Mutex<Option<File>>>,
+    /// The number of the event at which retention looks on.
+    walked: AtomicI64,
 }
 
 /// Connections for reading; the semaphore says how many may work at the same time.
@@ -152,6 +155,7 @@ impl SqliteStore {
             writer: Mutex::new(Some(writer)),
             readers: Arc::new(Readers { dir: dir.to_owned(), idle: Mutex::new(readers), permits }),
             lock: Arc::new(Mutex::new(Some(lock))),
+            walked: AtomicI64::new(0),
         })
     }
 
@@ -376,13 +380,21 @@ impl Store for SqliteStore {
     }
 
     async fn retain(&self, policy: RetentionPolicy) -> Result<usize, StoreError> {
-        // Found by a reader, so that looking for them holds up no writer.
-        let log = self.readers.dir.join(schema::LOG_NAME);
-        let found = self.read("forget old events", move |db, _| retain::forgettable(db, &log, policy)).await?;
-        let retain::Forgettable { seqs, before } = found;
-        if seqs.is_empty() {
-            return Ok(0);
+        // Found by a reader, so that looking for them holds up no writer; a walk that began in the midst begins anew at
+        // its end, for what was owed there may be settled.
+        let begun = self.walked.load(Ordering::Relaxed);
+        for from in [begun, 0] {
+            let log = self.readers.dir.join(schema::LOG_NAME);
+            let look = move |db: &mut Connection, _: &Shared| retain::forgettable(db, &log, policy, from);
+            let retain::Forgettable { seqs, before, next } = self.read("forget old events", look).await?;
+            self.walked.store(next.unwrap_or(0), Ordering::Relaxed);
+            if !seqs.is_empty() {
+                return self.write("forget old events", |reply| Job::Retain { seqs, before, reply }).await;
+            }
+            if from == 0 || next.is_some() {
+                break;
+            }
         }
-        self.write("forget old events", |reply| Job::Retain { seqs, before, reply }).await
+        Ok(0)
     }
 }

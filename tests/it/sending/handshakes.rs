@@ -1,10 +1,10 @@
 //! A receiver that has not agreed gets nothing.
 
 use hookmill::core::DeliveryState;
-use hookmill_testing::Answer;
+use hookmill_testing::{Answer, Receiver};
 use serde_json::{Value, json};
 
-use crate::stand::{Stand, last_error, note, tenant, webhook_name};
+use crate::stand::{Stand, event, last_error, note, tenant, webhook_name};
 
 fn asking() -> Value {
     json!({"handshake": {"origin": "erp.example.com"}, "auth": {"bearer": "t"}, "retry": {"schedule": ["0s", "0s"]}})
@@ -56,6 +56,25 @@ async fn a_receiver_that_fails_is_asked_again_and_then_gets_it() {
     assert_eq!(detail.attempts[0].error.as_ref().unwrap().code, "handshake_failed");
     let methods: Vec<_> = stand.receiver.requests().into_iter().map(|request| request.method).collect();
     assert_eq!(methods, ["OPTIONS", "OPTIONS", "POST"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_says_nothing_holds_up_no_other_of_the_webhook() {
+    let (stand, silent) = (Stand::new().await, Receiver::start());
+    silent.always(Answer::Stall);
+    stand.receiver.script([allowing("*")]);
+    let fields = json!({"handshake": {"origin": "erp.example.com"}, "dynamic_url": true, "request_url": "{{ doc.url }}",
+        "timeout_ms": 60_000});
+    stand.webhook("notes", fields).await;
+    let to =
+        |url: String| event(&json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": url, "url": url}}));
+    for number in 0..3 {
+        stand.publish(to(silent.url(&format!("/{number}")))).await;
+    }
+    silent.wait_for_requests(1).await;
+    let id = stand.publish(to(stand.receiver.url("/in"))).await;
+    stand.reaches(id, DeliveryState::Delivered).await;
+    assert_eq!(silent.count(), 1, "one request at a time asks the silent one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ mod operator;
 mod printing;
 mod project;
 mod receiver;
+mod salvage;
 mod secrets;
 mod send;
 mod serve;

@@ -151,6 +151,13 @@ impl Running {
         serde_json::from_str(&self.line()).expect("JSON")
     }
 
+    /// Waits for a line on its stderr that has this text.
+    pub(crate) fn error_with(&self, text: &str) -> String {
+        std::iter::repeat_with(|| self.errors.recv_timeout(PATIENCE).expect("a line"))
+            .find(|line| line.contains(text))
+            .expect("one")
+    }
+
     /// Runs a client command against this server.
     pub(crate) fn call<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ended {
         ended(command().env("HOOKMILL_URL", &self.url).args(args), "")

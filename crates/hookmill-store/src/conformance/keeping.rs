@@ -164,6 +164,25 @@ pub async fn retention_takes_only_what_is_old_and_settled(subject: &mut dyn Subj
     assert!(matches!(append(&*subject.store(), event("young", 0, &[])).await, Ok(Appended::Duplicate { .. })));
 }
 
+/// What was sent again lately is kept for as long as what is new.
+pub async fn retention_counts_from_the_last_attempt(subject: &mut dyn Subject) {
+    use DeliveryState::Delivered;
+    let store = subject.store();
+    let policy = |before| RetentionPolicy { settled_before: at(before), bytes_max: None, batch: 10 };
+    let mut keys = vec![];
+    for n in 0..3 {
+        let key = stored(&*store, event(&format!("E-{n}"), 0, &["one"])).await[0];
+        recorded(&*store, settled(key, 1, Delivered)).await;
+        keys.push(key);
+    }
+    recorded(&*store, Reopen { delivery: keys[1], render_again: false, due: at(150) }).await;
+    assert_eq!(store.retain(policy(100)).await.expect("deletes"), 2);
+    recorded(&*store, settled(keys[1], 150, Delivered)).await;
+    assert_eq!(store.retain(policy(100)).await.expect("deletes"), 0);
+    assert_eq!(store.retain(policy(150)).await.expect("deletes"), 0);
+    assert_eq!(store.retain(policy(151)).await.expect("deletes"), 1);
+}
+
 /// Everything is still there after a restart, and writing goes on where it stopped.
 pub async fn everything_outlives_a_restart(subject: &mut dyn Subject) {
     let store = subject.store();

@@ -12,46 +12,66 @@ use super::trouble::Trouble;
 /// their receipt, and reading the whole file each time would cost more than what a stray old one occupies.
 const YOUNG_IN_A_ROW_MAX: usize = 1000;
 
+/// Events that are looked at in one call. What is owed or was sent again lately stays where it is, among the oldest, and
+/// must not be read from the first to the last each time.
+const LOOKED_AT_MAX: usize = 10_000;
+
 /// What an event and each of its attempts occupy beside their bodies, about; rather less, so that too little goes in
 /// one batch than too much.
 const ROW_BYTES: u64 = 300;
+
+/// Finds deliveries, of those with keys from `?1` to `?2`, for which their event is kept: they are owed, or were tried at or
+/// after `?3`.
+pub(super) const HELD: &str = "SELECT 1 FROM delivery LEFT JOIN attempt ON attempt.seq = last_attempt
+    WHERE key BETWEEN ?1 AND ?2 AND (state IN ('pending', 'parked') OR at >= ?3)";
 
 /// Events that may go.
 #[derive(Debug)]
 pub(super) struct Forgettable {
     /// Their numbers, the oldest first.
     pub(super) seqs: Vec<i64>,
-    /// All were received before this moment.
+    /// All were received, and their deliveries last tried, before this moment.
     pub(super) before: i64,
+    /// The number of the event to look on at; none at the end of the walk.
+    pub(super) next: Option<i64>,
 }
 
-/// Returns the events that retention may take, at most one batch.
-pub(super) fn forgettable(db: &Connection, log: &Path, policy: RetentionPolicy) -> Result<Forgettable, Trouble> {
+/// Returns the events that retention may take, at most one batch, from the number `from` on.
+pub(super) fn forgettable(
+    db: &Connection,
+    log: &Path,
+    policy: RetentionPolicy,
+    from: i64,
+) -> Result<Forgettable, Trouble> {
     let before = policy.settled_before.as_microsecond();
     let mut excess = match policy.bytes_max {
         Some(most) => occupied(db, log)?.saturating_sub(most),
         None => 0,
     };
     let over = excess > 0;
-    let mut statement = db.prepare_cached("SELECT seq, received_at FROM event ORDER BY seq")?;
-    let mut held = db.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM delivery WHERE key BETWEEN ? AND ? AND state IN ('pending', 'parked'))",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut found = Forgettable { seqs: vec![], before: if over { i64::MAX } else { before } };
-    let mut young = 0;
+    let mut statement = db.prepare_cached("SELECT seq, received_at FROM event WHERE seq >= ? ORDER BY seq")?;
+    let mut held = db.prepare_cached(&format!("SELECT EXISTS ({HELD})"))?;
+    let mut rows = statement.query([from])?;
+    let mut found = Forgettable { seqs: vec![], before: if over { i64::MAX } else { before }, next: None };
+    let (mut young, mut looked_at) = (0, 0);
     while let Some(row) = rows.next()? {
-        if found.seqs.len() >= policy.batch || young >= YOUNG_IN_A_ROW_MAX {
+        let seq: i64 = row.get(0)?;
+        if found.seqs.len() >= policy.batch || looked_at >= LOOKED_AT_MAX {
+            found.next = Some(seq);
             break;
         }
-        let seq: i64 = row.get(0)?;
+        if young >= YOUNG_IN_A_ROW_MAX {
+            break;
+        }
+        looked_at += 1;
         if excess == 0 && row.get::<_, i64>(1)? >= before {
             young += 1;
             continue;
         }
         young = 0;
         let keys = keys_of(seq);
-        if held.query_row((keys.start(), keys.end()), |row| row.get::<_, bool>(0))? {
+        let before = if excess > 0 { i64::MAX } else { before };
+        if held.query_row((keys.start(), keys.end(), before), |row| row.get::<_, bool>(0))? {
             continue;
         }
         if excess > 0 {
@@ -59,7 +79,7 @@ pub(super) fn forgettable(db: &Connection, log: &Path, policy: RetentionPolicy) 
         }
         found.seqs.push(seq);
     }
-    if over && found.seqs.is_empty() {
+    if over && found.seqs.is_empty() && from == 0 && found.next.is_none() {
         tracing::warn!(excess, "the store occupies more than it may, and no delivery in it is settled");
     }
     Ok(found)

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::SqliteOptions;
 use super::apply::Next;
+use super::retain::HELD;
 use super::shared::{PLACE_BITS, Shared, keys_of};
 use super::trouble::{Trouble, damaged};
 
@@ -130,11 +131,9 @@ pub(super) fn checkpoint(db: &Connection, options: &SqliteOptions) -> Result<(),
 /// Deletes those of `seqs` that may still go; returns them with their event keys.
 pub(super) fn forget(db: &Connection, seqs: &[i64], before: i64, next: Next) -> Result<Vec<(i64, i64)>, Trouble> {
     // A delivery may have been reopened since a reader found these.
-    let mut event = db.prepare_cached(
-        "DELETE FROM event WHERE seq = ?1 AND received_at < ?2 AND NOT EXISTS
-           (SELECT 1 FROM delivery WHERE key BETWEEN ?3 AND ?4 AND state IN ('pending', 'parked'))
-         RETURNING tenant, id",
-    )?;
+    let mut event = db.prepare_cached(&format!(
+        "DELETE FROM event WHERE seq = ?4 AND received_at < ?3 AND NOT EXISTS ({HELD}) RETURNING tenant, id"
+    ))?;
     let mut index = db.prepare_cached("DELETE FROM event_index WHERE key = ? AND seq = ?")?;
     let mut last = db.prepare_cached("SELECT last_attempt FROM delivery WHERE key BETWEEN ? AND ?")?;
     let mut deliveries = db.prepare_cached("DELETE FROM delivery WHERE key BETWEEN ? AND ?")?;
@@ -143,7 +142,7 @@ pub(super) fn forget(db: &Connection, seqs: &[i64], before: i64, next: Next) -> 
     for &seq in seqs {
         let keys = keys_of(seq);
         let found = event
-            .query_row((seq, before, keys.start(), keys.end()), |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row((keys.start(), keys.end(), before, seq), |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((tenant, id)) = found else { continue };
         let key = event_key(tenant, id)?;
