@@ -10,4 +10,5 @@ mod plugins;
 mod receivers;
 mod recovery;
 mod redelivering;
+mod replaying;
 mod secrets;

@@ -19,6 +19,7 @@ use crate::health::Health;
 use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
+use crate::replays::Replays;
 use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
 use crate::seal::{Sealer, SecretKey};
 use crate::sealed_store::SealedStore;
@@ -58,6 +59,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         EngineError::Store(error) => StartError::Store(error),
         other => StartError::StoredPlugins { cause: other.to_string() },
     })?;
+    let replays = Replays::open(store.clone()).await?;
     let scheduler = Scheduler::new(SchedulerLimits {
         in_flight_max: config.in_flight_max,
         in_flight_per_receiver_max: config.in_flight_per_receiver_max,
@@ -76,6 +78,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         webhooks,
         sources,
         plugins,
+        replays,
         guests: GuestThreads::start(config.guest_threads)?,
         feed: broadcast::Sender::new(FEED_LENGTH),
         tasks: TaskTracker::new(),
@@ -90,6 +93,7 @@ pub(crate) async fn start(config: EngineConfig) -> Result<Arc<Inner>, StartError
         inner.tasks.spawn(inner.clone().keep_plugins(dir.clone(), watcher, changes, seen, scanned));
     }
     recover(&inner).await?;
+    inner.resume_replays();
     inner.tasks.spawn(inner.clone().keep_time());
     inner.tasks.spawn(inner.clone().keep_tidy(config.retention, config.retention_bytes));
     inner.pump();
@@ -119,6 +123,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
                     gathers: false,
                 },
             };
+            inner.replays.recovered(&ticket);
             inner.scheduler().add(ticket, now);
         }
         if !full {

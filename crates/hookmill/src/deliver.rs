@@ -185,6 +185,7 @@ impl Inner {
         }
         let outcome = verdict.outcome();
         let status = verdict.into_status();
+        let state = status.state;
         let error = tried.fault.or(match tried.outcome {
             Outcome::Unanswered(fault) | Outcome::Refused(fault) => Some(fault),
             Outcome::Answered { .. } | Outcome::Judged { .. } | Outcome::Skipped(_) => None,
@@ -205,6 +206,7 @@ impl Inner {
             duration_ms,
             reason: status.reason.clone(),
             next_attempt_at: status.next_attempt_at,
+            replay: ticket.pending.replay.clone(),
         });
         let again = status.next_attempt_at.map(|due| {
             let mut again = ticket.clone();
@@ -226,10 +228,15 @@ impl Inner {
                 plugin: tried.run,
                 judge: tried.judge,
                 error,
+                replay: ticket.pending.replay.clone(),
             },
             status,
         }));
         if self.record(record).await {
+            if let Some(replay) = self.replays.tried(&ticket, state) {
+                let engine = self.clone();
+                self.tasks.spawn(async move { engine.write_replay(&replay).await });
+            }
             if let Some(settled) = settled {
                 // They may have gone meanwhile.
                 let _listeners = self.feed.send(settled).unwrap_or(0);

@@ -1,13 +1,13 @@
 //! Rules of keeping: configuration, blobs, fences, retention, restarts.
 
 use hookmill_core::ports::{
-    Appended, ConfigKey, DeliveryQuery, Fence, Record, Reopen, RetentionPolicy, Revision, StoreErrorKind,
+    Appended, ConfigKey, DeliveryQuery, Fence, Record, RetentionPolicy, Revision, StoreErrorKind,
 };
-use hookmill_core::{DeliveryState, DeliveryStatus, Digest, TenantId};
+use hookmill_core::{DeliveryState, DeliveryStatus, Digest, RedeliverMode, TenantId};
 
 use super::{
-    NO_FENCE, Subject, all_pending, append, at, attempt, event, pending_keys, recorded, request, settled, stored,
-    tenant,
+    NO_FENCE, Subject, all_pending, append, at, attempt, event, pending_keys, recorded, reopen, request, settled,
+    stored, tenant,
 };
 
 fn key(tenant: &TenantId, name: &str) -> ConfigKey {
@@ -140,7 +140,7 @@ pub async fn retention_takes_only_what_is_old_and_settled(subject: &mut dyn Subj
     recorded(&*store, settled(young[0], 101, Delivered)).await;
     let back = stored(&*store, event("back", 0, &["one"])).await;
     recorded(&*store, settled(back[0], 1, Dead)).await;
-    recorded(&*store, Reopen { delivery: back[0], render_again: false, due: at(5) }).await;
+    recorded(&*store, reopen(back[0], 5, RedeliverMode::AsSent, None)).await;
 
     let policy = RetentionPolicy { settled_before: at(100), bytes_max: None, batch: 3 };
     let gone = [store.retain(policy).await, store.retain(policy).await, store.retain(policy).await];
