@@ -21,6 +21,7 @@ mod plugin_push;
 mod plugin_run;
 mod plugin_test;
 mod plugin_versions;
+mod replays;
 
 use std::io::Read as _;
 use std::path::Path;

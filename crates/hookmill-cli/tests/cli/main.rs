@@ -16,6 +16,7 @@ mod operator;
 mod printing;
 mod project;
 mod receiver;
+mod replaying;
 mod send;
 mod serve;
 mod support;

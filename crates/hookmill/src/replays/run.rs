@@ -83,7 +83,7 @@ impl Inner {
                 Err(error)
             }
         };
-        if answer.is_ok() || !matches!(answer, Err(EngineError::ShuttingDown)) {
+        if !matches!(answer, Err(EngineError::ShuttingDown)) {
             self.write_replay(id).await;
         }
         self.replays.look(id, |entry| entry.ended.cancel());
@@ -125,7 +125,7 @@ impl Inner {
             // What an earlier run passed over is what is neither left nor sent.
             job.passed_over = job.matched.saturating_sub(job.redelivered + left);
             job.state = ReplayState::Sending;
-            stored.newest = stored.newest.or(stretches.first().map(|stretch| stretch.newest.0));
+            stored.newest = stored.newest.or_else(|| stretches.first().map(|stretch| stretch.newest.0));
         });
         self.replays.write(id).await?;
         for stretch in stretches.iter().rev() {
