@@ -11,5 +11,6 @@ mod plugins;
 mod receivers;
 mod recovery;
 mod redelivering;
+mod replaying;
 mod retaining;
 mod secrets;

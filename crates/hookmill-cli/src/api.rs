@@ -126,8 +126,8 @@ impl Client {
         self.json(self.request(Method::PUT, path).header("content-type", content_type).body(body.into())).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
-        self.json(self.request(Method::DELETE, path)).await.map(drop)
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.json(self.request(Method::DELETE, path)).await
     }
 
     /// Opens an answer that goes on and on.

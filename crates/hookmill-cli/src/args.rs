@@ -300,6 +300,20 @@ pub(crate) enum Delivery {
         /// Count only
         #[arg(long)]
         dry_run: bool,
+        /// With a filter: do not wait, the server goes on by itself
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Show how far replays are: what `redeliver` with a filter began
+    #[command(
+        after_help = "Examples:\n  hookmill delivery replays\n  hookmill delivery replays rpl_019c… --cancel\n\nWhat was handed over before it is cancelled goes out all the same."
+    )]
+    Replays {
+        /// Watch this one until it is over
+        id: Option<String>,
+        /// Cancel what it has not handed over yet
+        #[arg(long, requires = "id")]
+        cancel: bool,
     },
 }
 

@@ -23,6 +23,7 @@ mod plugin_run;
 mod plugin_show;
 mod plugin_test;
 mod plugin_versions;
+mod replays;
 
 use std::io::Read as _;
 use std::path::Path;

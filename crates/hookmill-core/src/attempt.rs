@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::webhook::Success;
-use crate::{DeliveryState, DeliveryStatus, Digest, PluginName, retry::Retry};
+use crate::{DeliveryState, DeliveryStatus, Digest, PluginName, Replay, retry::Retry};
 
 /// A request as rendered: what a retry sends again, byte for byte.
 ///
@@ -132,6 +132,9 @@ pub struct Attempt {
     pub judge: Option<PluginRun>,
     /// What went wrong, if anything.
     pub error: Option<Fault>,
+    /// The replay that it is part of; none in a delivery's first round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
 }
 
 impl Attempt {
@@ -146,6 +149,7 @@ impl Attempt {
             plugin: None,
             judge: None,
             error: None,
+            replay: None,
         }
     }
 }

@@ -122,6 +122,14 @@ name_type!(
     |text| is_plain(text, 128)
 );
 
+name_type!(
+    /// The identity of a replay of many deliveries.
+    ReplayId,
+    "a replay's id",
+    "it is `rpl_` and letters and digits, as `hookmill delivery replays` prints it",
+    |text| text.starts_with("rpl_") && is_slug(text)
+);
+
 impl TenantId {
     /// Returns the tenant of an installation that has only one and need not know the word.
     pub fn default_tenant() -> Self {

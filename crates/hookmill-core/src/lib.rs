@@ -17,6 +17,7 @@ pub mod limits;
 pub mod mask;
 pub mod matching;
 pub mod ports;
+pub mod replay;
 pub mod retry;
 pub mod select;
 pub mod source;
@@ -26,7 +27,8 @@ pub use attempt::{Attempt, Fault, Judgement, Outcome, PluginRun, Request, Respon
 pub use delivery::{DeliveryState, DeliveryStatus};
 pub use event::{Event, EventEnvelope, EventError};
 pub use explain::Explain;
-pub use id::{DeliveryId, Digest, EventId, InvalidName, PluginName, TenantId, WebhookName};
+pub use id::{DeliveryId, Digest, EventId, InvalidName, PluginName, ReplayId, TenantId, WebhookName};
 pub use json::JsonText;
+pub use replay::{RedeliverMode, Replay};
 pub use source::{FrappeSource, SourceError};
 pub use webhook::{Webhook, WebhookError};

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, Explain, Request, TenantId, WebhookName,
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, Explain, Replay, Request, TenantId, WebhookName,
 };
 
 /// Tells the time. Tests bring their own.
@@ -69,8 +70,8 @@ pub struct NewAttempt {
 pub struct Reopen {
     /// The delivery.
     pub delivery: DeliveryKey,
-    /// Whether the kept request is dropped, so that the next try renders again.
-    pub render_again: bool,
+    /// The round that begins. A replay that renders again drops the kept request.
+    pub replay: Replay,
     /// When it is due.
     pub due: Timestamp,
 }
@@ -109,6 +110,8 @@ pub struct Pending {
     pub tries: u32,
     /// When it is due.
     pub due: Timestamp,
+    /// The replay that its tries are part of, if they are.
+    pub replay: Option<Replay>,
 }
 
 /// What is needed to try a delivery.
@@ -121,25 +124,35 @@ pub struct Work {
 }
 
 /// Which deliveries to find. Every field that is given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeliveryQuery {
     /// Owed by this webhook.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookName>,
     /// In this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<DeliveryState>,
     /// Of this event.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// For a document of this DocType.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub doctype: Option<String>,
     /// For the document of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
     /// Received at or after this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// Received before this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// Whose last answer had this status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// With this text in the document, or in any request, answer or error of an attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
@@ -164,6 +177,8 @@ pub struct DeliveryRow {
     pub status: DeliveryStatus,
     /// Attempts so far, all rounds counted.
     pub attempts: u32,
+    /// Its last replay, if there was one.
+    pub replay: Option<Replay>,
     /// When its event was received.
     pub received_at: Timestamp,
 }

@@ -4,6 +4,7 @@ mod deliveries;
 mod events;
 mod health;
 mod plugins;
+mod replays;
 mod sources;
 mod tail;
 mod webhooks;
@@ -62,6 +63,8 @@ pub(crate) fn router(engine: Engine, token: Token) -> Router {
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/redeliver", post(deliveries::redeliver))
         .route("/deliveries/{id}/verify", post(deliveries::verify))
+        .route("/replays", get(replays::list))
+        .route("/replays/{id}", get(replays::show).delete(replays::cancel))
         .route("/sources/frappe", get(sources::show).put(sources::put))
         .route("/tail", get(tail::tail))
         .fallback(unknown_call)

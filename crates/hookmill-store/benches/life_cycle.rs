@@ -193,6 +193,7 @@ fn attempt(delivery: DeliveryKey) -> NewAttempt {
         plugin: None,
         judge: None,
         error: None,
+        replay: None,
     };
     let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };
     NewAttempt { delivery, attempt, status }

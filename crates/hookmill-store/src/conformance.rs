@@ -12,10 +12,12 @@ mod recording;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hookmill_core::ports::{Appended, DeliveryKey, Fence, NewAttempt, NewEvent, Pending, Record, Store, StoreError};
+use hookmill_core::ports::{
+    Appended, DeliveryKey, Fence, NewAttempt, NewEvent, Pending, Record, Reopen, Store, StoreError,
+};
 use hookmill_core::{
-    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, JsonText, Request, Response, TenantId,
-    WebhookName,
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, JsonText, RedeliverMode, Replay, ReplayId,
+    Request, Response, TenantId, WebhookName,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,8 +31,9 @@ pub use reading::{
     one_delivery_shows_all_its_attempts, tenants_never_see_each_other,
 };
 pub use recording::{
-    a_reopened_delivery_begins_a_new_round, a_repeat_is_stored_once, a_retry_sends_the_kept_request,
-    bodies_come_with_their_event, calls_are_atomic, concurrent_appends_are_all_kept, pending_is_paged_by_key_and_due,
+    a_reopened_delivery_begins_a_new_round, a_repeat_is_stored_once, a_replay_is_told_of_until_its_attempts_are_made,
+    a_retry_sends_the_kept_request, bodies_come_with_their_event, calls_are_atomic, concurrent_appends_are_all_kept,
+    pending_is_paged_by_key_and_due,
 };
 
 /// A store under test that can be opened again.
@@ -48,7 +51,7 @@ pub trait Subject: Send {
 macro_rules! conformance_tests {
     ($subject:expr) => {
         $crate::conformance_tests! { @each $subject;
-            a_repeat_is_stored_once a_reopened_delivery_begins_a_new_round a_retry_sends_the_kept_request
+            a_repeat_is_stored_once a_replay_is_told_of_until_its_attempts_are_made a_reopened_delivery_begins_a_new_round a_retry_sends_the_kept_request
             a_search_pages_through_everything_once blobs_come_back_whole bodies_come_with_their_event
             calls_are_atomic concurrent_appends_are_all_kept configuration_has_revisions deleted_blobs_are_gone
             retention_by_size_takes_the_oldest_settled_first
@@ -149,6 +152,7 @@ fn attempt(
         plugin: None,
         judge: None,
         error: None,
+        replay: None,
     };
     NewAttempt { delivery: key, attempt, status }
 }
@@ -157,6 +161,12 @@ fn attempt(
 fn settled(key: DeliveryKey, begun: i64, state: DeliveryState) -> NewAttempt {
     let status = DeliveryStatus { state, reason: Some(format!("it is {}", state.as_str())), next_attempt_at: None };
     attempt(key, begun, Some(request("{}")), Some(response(200, b"ok")), status)
+}
+
+/// A delivery that is sent again from `due` seconds after the start on, in the round after `before`.
+fn reopen(key: DeliveryKey, due: i64, mode: RedeliverMode, before: Option<&Replay>) -> Reopen {
+    let id = ReplayId::new("rpl_1").ok();
+    Reopen { delivery: key, replay: Replay::after(before, mode, at(due), id), due: at(due) }
 }
 
 async fn append(store: &dyn Store, record: impl Into<Recorded>) -> Result<Appended, StoreError> {
@@ -201,8 +211,8 @@ impl From<NewAttempt> for Recorded {
     }
 }
 
-impl From<hookmill_core::ports::Reopen> for Recorded {
-    fn from(reopen: hookmill_core::ports::Reopen) -> Self {
+impl From<Reopen> for Recorded {
+    fn from(reopen: Reopen) -> Self {
         Self(Record::Reopen(reopen))
     }
 }

@@ -9,7 +9,7 @@ use hookmill_core::ports::{
     NewEvent, Page, Pending, Record, Reopen, RetentionPolicy, Revision, Store, StoreError, StoreErrorKind, Work,
 };
 use hookmill_core::{
-    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, EventId, Request, TenantId, WebhookName,
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, EventId, Replay, Request, TenantId, WebhookName,
 };
 use jiff::Timestamp;
 
@@ -49,6 +49,7 @@ struct Delivery {
     kept: Option<Arc<Request>>,
     last_status: Option<u16>,
     attempts: Vec<Attempt>,
+    replay: Option<Replay>,
 }
 
 impl MemoryStore {
@@ -89,6 +90,7 @@ impl State {
                 kept: None,
                 last_status: None,
                 attempts: vec![],
+                replay: None,
             };
             self.deliveries.insert(key, delivery);
         }
@@ -118,9 +120,10 @@ impl State {
         let delivery = self.known(reopen.delivery)?;
         delivery.status = DeliveryStatus::due(reopen.due);
         delivery.tries = 0;
-        if reopen.render_again {
+        if reopen.replay.renders_again() {
             delivery.kept = None;
         }
+        delivery.replay = Some(reopen.replay.clone());
         Ok(())
     }
 
@@ -148,6 +151,7 @@ impl Delivery {
             document: self.event.document.clone(),
             status: self.status.clone(),
             attempts: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
+            replay: self.replay.clone(),
             received_at: self.received_at,
         }
     }
@@ -193,6 +197,7 @@ impl Store for MemoryStore {
                 document: delivery.event.document.clone(),
                 tries: delivery.tries,
                 due,
+                replay: delivery.replay.clone(),
             })
         });
         Ok(found.take(limit).collect())

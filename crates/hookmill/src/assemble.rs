@@ -20,6 +20,7 @@ use crate::health::Health;
 use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
 use crate::publish::ticket;
+use crate::replays::Replays;
 use crate::scheduler::{Receiver, Scheduler, SchedulerLimits, Ticket};
 use crate::seal::{KeyCheck, Sealer, SecretKey};
 use crate::sealed_store::SealedStore;
@@ -74,6 +75,7 @@ pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inne
         EngineError::Store(error) => StartError::Store(error),
         other => StartError::StoredPlugins { cause: other.to_string() },
     })?;
+    let replays = Replays::open(store.clone()).await?;
     let scheduler = Scheduler::new(SchedulerLimits {
         in_flight_max: config.in_flight_max,
         in_flight_per_receiver_max: config.in_flight_per_receiver_max,
@@ -94,6 +96,7 @@ pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inne
         webhooks,
         sources,
         plugins,
+        replays,
         guests: GuestThreads::start(config.guest_threads)?,
         feed: broadcast::Sender::new(FEED_LENGTH),
         tasks: TaskTracker::new(),
@@ -108,6 +111,7 @@ pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inne
         inner.tasks.spawn(inner.clone().keep_plugins(dir.clone(), watcher, changes, seen, scanned));
     }
     recover(&inner).await?;
+    inner.resume_replays();
     inner.tasks.spawn(inner.clone().keep_time());
     inner.tasks.spawn(inner.clone().keep_tidy(config.retention, config.retention_bytes));
     inner.pump();
@@ -137,6 +141,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
                     gathers: false,
                 },
             };
+            inner.replays.recovered(&ticket);
             inner.scheduler().add(ticket, now);
         }
         if !full {

@@ -8,7 +8,9 @@ use futures::FutureExt as _;
 use hookmill_core::ports::{NewAttempt, StoreError, Work};
 use hookmill_core::retry::Retry;
 use hookmill_core::webhook::Success;
-use hookmill_core::{Attempt, DeliveryId, Event, Fault, Outcome, PluginRun, Request, Response, Webhook, attempt};
+use hookmill_core::{
+    Attempt, DeliveryId, DeliveryState, Event, Fault, Outcome, PluginRun, Request, Response, Webhook, attempt,
+};
 use hookmill_delivery::{Occasion, Sent};
 use jiff::{SignedDuration, Timestamp};
 
@@ -191,6 +193,7 @@ impl Inner {
         }
         let outcome = verdict.outcome();
         let status = verdict.into_status();
+        let state = status.state;
         let error = tried.fault.or(match tried.outcome {
             Outcome::Unanswered(fault) | Outcome::Refused(fault) => Some(fault),
             Outcome::Answered { .. } | Outcome::Judged { .. } | Outcome::Skipped(_) => None,
@@ -211,6 +214,7 @@ impl Inner {
             duration_ms,
             reason: status.reason.clone(),
             next_attempt_at: status.next_attempt_at,
+            replay: ticket.pending.replay.clone(),
         });
         let again = status.next_attempt_at.map(|due| {
             let mut again = ticket.clone();
@@ -232,12 +236,14 @@ impl Inner {
                 plugin: tried.run,
                 judge: tried.judge,
                 error,
+                replay: ticket.pending.replay.clone(),
             },
             status,
         });
         let now = self.clock.now();
         let turned = match self.record(&attempt).await {
             Recorded::Yes => {
+                self.count_in_replay(&ticket, state);
                 self.tell(settled);
                 self.scheduler().done(&ticket, again, felt, now)
             }
@@ -251,6 +257,14 @@ impl Inner {
         self.pump();
         if let (Some(hook), Some(turned)) = (hook, turned) {
             self.tell_of_turn(hook, turned);
+        }
+    }
+
+    /// Counts what became of a delivery in the replay that it is part of, if it is.
+    pub(crate) fn count_in_replay(self: &Arc<Self>, ticket: &Ticket, state: DeliveryState) {
+        if let Some(replay) = self.replays.tried(ticket, state) {
+            let engine = self.clone();
+            self.tasks.spawn(async move { engine.write_replay(&replay).await });
         }
     }
 

@@ -4,45 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookmill_core::ports::{DeliveryDetail, DeliveryQuery, DeliveryRow, Page, Pending, Record, Reopen};
-use hookmill_core::{Attempt, DeliveryId, DeliveryState, TenantId};
-use serde::{Deserialize, Serialize};
+use hookmill_core::{Attempt, DeliveryId, DeliveryState, RedeliverMode, Replay, ReplayId, TenantId};
 
 use crate::EngineError;
 use crate::engine::Inner;
 use crate::publish::ticket;
 use crate::scheduler::Ticket;
-
-/// What is sent when a delivery is sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum RedeliverMode {
-    /// The very bytes that were sent before, where there are any.
-    #[default]
-    AsSent,
-    /// What the webhook and its plugin make of the event now.
-    Transform,
-}
-
-/// How many deliveries a bulk redelivery concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
-pub struct RedeliverReport {
-    /// Deliveries that the filter found, those under way not counted.
-    pub matched: u64,
-    /// Of these, the ones that are sent again; 0 in a dry run.
-    pub redelivered: u64,
-    /// Deliveries that were passed over because they are under way or their webhook is gone.
-    pub passed_over: u64,
-}
-
-impl std::ops::AddAssign for RedeliverReport {
-    fn add_assign(&mut self, more: Self) {
-        self.matched += more.matched;
-        self.redelivered += more.redelivered;
-        self.passed_over += more.passed_over;
-    }
-}
+use crate::webhooks::Hook;
 
 /// How often, and after how long, a delivery that seems to be under way is looked at again before that is told.
 const LOOKS_MAX: u32 = 10;
@@ -74,7 +42,9 @@ impl Inner {
         let mut looks = 0;
         loop {
             let detail = self.delivery(tenant, id).await?;
-            match self.reopen(tenant, &detail.row, mode).await {
+            let row = std::slice::from_ref(&detail.row);
+            let answer = self.reopen(tenant, row, mode, None).await.and_then(|mut answers| answers.remove(0));
+            match answer {
                 // An attempt can be read a moment before its delivery is let go of.
                 Err(EngineError::Conflict { .. }) if looks < LOOKS_MAX => {
                     looks += 1;
@@ -88,75 +58,54 @@ impl Inner {
         }
     }
 
-    /// Sends all deliveries again that `query` finds.
-    pub(crate) async fn redeliver_many(
+    /// Reopens these deliveries with one write, in the order given; answers for each.
+    pub(crate) async fn reopen(
         self: &Arc<Self>,
         tenant: &TenantId,
-        query: &DeliveryQuery,
+        rows: &[DeliveryRow],
         mode: RedeliverMode,
-        dry_run: bool,
-    ) -> Result<RedeliverReport, EngineError> {
-        self.redeliver_where(tenant, query, mode, dry_run, |_| true).await
-    }
-
-    /// Does the same with those alone whose reason is such.
-    pub(crate) async fn redeliver_where(
-        self: &Arc<Self>,
-        tenant: &TenantId,
-        query: &DeliveryQuery,
-        mode: RedeliverMode,
-        dry_run: bool,
-        such: impl Fn(&str) -> bool,
-    ) -> Result<RedeliverReport, EngineError> {
-        let mut report = RedeliverReport::default();
-        let mut cursor = None;
-        loop {
-            let page = self.store.search(tenant, query, cursor, 500).await?;
-            for row in page.rows.iter().filter(|row| such(row.status.reason.as_deref().unwrap_or_default())) {
-                report.matched += 1;
-                if dry_run {
-                    continue;
-                }
-                match self.reopen(tenant, row, mode).await {
-                    Ok(()) => report.redelivered += 1,
-                    Err(EngineError::Conflict { .. } | EngineError::NotFound { .. }) => report.passed_over += 1,
-                    Err(error) => return Err(error),
-                }
-            }
-            self.pump();
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(report);
-            }
-        }
-    }
-
-    async fn reopen(
-        self: &Arc<Self>,
-        tenant: &TenantId,
-        row: &DeliveryRow,
-        mode: RedeliverMode,
-    ) -> Result<(), EngineError> {
+        replay: Option<&ReplayId>,
+    ) -> Result<Vec<Result<(), EngineError>>, EngineError> {
         if self.stop.is_cancelled() {
             return Err(EngineError::ShuttingDown);
         }
+        let now = self.clock.now();
+        let mut reopened = Vec::with_capacity(rows.len());
+        let answers = rows.iter().map(|row| {
+            let replay = Replay::after(row.replay.as_ref(), mode, now, replay.cloned());
+            reopened.push(self.claim(tenant, row, replay)?);
+            Ok(())
+        });
+        let answers: Vec<Result<(), EngineError>> = answers.collect();
+        if reopened.is_empty() {
+            return Ok(answers);
+        }
+        let result = self.store.append(reopened.iter().map(Reopened::record).collect(), self.fence).await;
+        let mut scheduler = self.scheduler();
+        for one in reopened {
+            match (&result, one.waiting) {
+                (Ok(_), Some(waiting)) => {
+                    self.replays.superseded(&waiting);
+                    scheduler.restore(Ticket { pending: one.pending, ..waiting }, now);
+                }
+                (Ok(_), None) => scheduler.add(ticket(&one.hook, one.pending, None), now),
+                (Err(_), Some(waiting)) => scheduler.restore(waiting, now),
+                (Err(_), None) => scheduler.disclaim(one.pending.key),
+            }
+        }
+        result?;
+        Ok(answers)
+    }
+
+    /// Makes sure that nobody else can reopen a delivery, or tells why it can't be now.
+    fn claim(&self, tenant: &TenantId, row: &DeliveryRow, replay: Replay) -> Result<Reopened, EngineError> {
         let hook =
             self.webhooks.find(tenant, &row.webhook).ok_or_else(|| EngineError::not_found("webhook", &row.webhook))?;
-        let now = self.clock.now();
-        // From here on nobody else can reopen it.
         let waiting = match row.status.state {
-            DeliveryState::Pending => Some(self.withdraw(row)?),
+            DeliveryState::Pending => Some(self.scheduler().withdraw(row.key).ok_or_else(|| under_way(row))?),
             _ if self.scheduler().claim(row.key) => None,
             _ => return Err(under_way(row)),
         };
-        let reopen = Reopen { delivery: row.key, render_again: mode == RedeliverMode::Transform, due: now };
-        if let Err(error) = self.store.append(vec![Record::Reopen(reopen)], self.fence).await {
-            match waiting {
-                Some(ticket) => self.scheduler().restore(ticket, now),
-                None => self.scheduler().disclaim(row.key),
-            }
-            return Err(error.into());
-        }
         let pending = Pending {
             key: row.key,
             id: row.id,
@@ -165,23 +114,25 @@ impl Inner {
             doctype: row.doctype.clone(),
             document: row.document.clone(),
             tries: 0,
-            due: now,
+            due: replay.at,
+            replay: Some(replay),
         };
-        let mut scheduler = self.scheduler();
-        match waiting {
-            Some(mut ticket) => {
-                ticket.pending = pending;
-                scheduler.restore(ticket, now);
-            }
-            None => scheduler.add(ticket(&hook, pending, None), now),
-        }
-        Ok(())
+        Ok(Reopened { hook, waiting, pending })
     }
+}
 
-    /// Takes a delivery that waits for its next try out of the scheduler; one that is under way stays there.
-    fn withdraw(&self, row: &DeliveryRow) -> Result<Ticket, EngineError> {
-        let due = row.status.next_attempt_at.ok_or_else(|| under_way(row))?;
-        self.scheduler().withdraw(row.key, due).ok_or_else(|| under_way(row))
+/// A delivery that nobody else can reopen meanwhile.
+struct Reopened {
+    hook: Arc<Hook>,
+    /// As it waited for its next try, if it did.
+    waiting: Option<Ticket>,
+    pending: Pending,
+}
+
+impl Reopened {
+    fn record(&self) -> Record {
+        let replay = self.pending.replay.clone().expect("it was given one");
+        Record::Reopen(Reopen { delivery: self.pending.key, due: self.pending.due, replay })
     }
 }
 

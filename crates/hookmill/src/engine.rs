@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookmill_core::ports::{Clock, DeliveryDetail, DeliveryQuery, DeliveryRow, Fence, Page, Store, StoreError};
-use hookmill_core::{DeliveryId, EventEnvelope, EventId, FrappeSource, TenantId, Webhook, WebhookName};
+use hookmill_core::{DeliveryId, EventEnvelope, EventId, FrappeSource, RedeliverMode, TenantId, Webhook, WebhookName};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::assemble::Parts;
-use crate::deliveries::{RedeliverMode, RedeliverReport};
 use crate::feed::Settled;
 use crate::guests::GuestThreads;
 use crate::health::Health;
@@ -19,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::preview::{Preview, TestSend, TriedEvent};
 use crate::publish::Published;
+use crate::replays::Replays;
 use crate::scheduler::Scheduler;
 use crate::sources::{FrappeRequest, Sources};
 use crate::unrecorded::UnrecordedAttempts;
@@ -50,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) webhooks: Webhooks,
     pub(crate) sources: Sources,
     pub(crate) plugins: Plugins,
+    pub(crate) replays: Replays,
     pub(crate) guests: GuestThreads,
     pub(crate) feed: broadcast::Sender<Settled>,
     /// Deliveries and housekeeping; shutdown waits for them.
@@ -263,18 +264,6 @@ impl Engine {
     pub async fn redeliver(&self, tenant: &TenantId, id: DeliveryId, mode: RedeliverMode) -> Result<(), EngineError> {
         let (inner, tenant) = (self.inner.clone(), tenant.clone());
         self.inner.to_the_end(async move { inner.redeliver(&tenant, id, mode).await }).await
-    }
-
-    /// Sends again what `query` finds, or only counts it in a dry run.
-    pub async fn redeliver_many(
-        &self,
-        tenant: &TenantId,
-        query: &DeliveryQuery,
-        mode: RedeliverMode,
-        dry_run: bool,
-    ) -> Result<RedeliverReport, EngineError> {
-        let (inner, tenant, query) = (self.inner.clone(), tenant.clone(), query.clone());
-        self.inner.to_the_end(async move { inner.redeliver_many(&tenant, &query, mode, dry_run).await }).await
     }
 
     /// Listens to attempts as they are settled. Who falls far behind misses the oldest and is told so.

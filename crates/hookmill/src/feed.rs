@@ -1,6 +1,6 @@
 //! What happens, as it happens: attempts, told to whoever listens.
 
-use hookmill_core::{DeliveryId, DeliveryState};
+use hookmill_core::{DeliveryId, DeliveryState, Replay};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -34,6 +34,9 @@ pub struct Settled {
     pub reason: Option<String>,
     /// When the next try is due.
     pub next_attempt_at: Option<Timestamp>,
+    /// The replay that it is part of; none in a delivery's first round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
 }
 
 /// Listeners that fall this far behind miss the oldest.

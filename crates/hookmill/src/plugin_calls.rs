@@ -6,10 +6,10 @@ use hookmill_core::ports::DeliveryQuery;
 use hookmill_core::{DeliveryState, Digest, PluginName, TenantId};
 use hookmill_plugin::PluginLimits;
 
-use crate::deliveries::RedeliverReport;
 use crate::diff::PluginDiff;
 use crate::engine::{Engine, Inner};
 use crate::plugins::{Candidate, PluginInfo, PluginVersion, Source, Upload};
+use crate::replays::RedeliverReport;
 use crate::{EngineError, RedeliverMode};
 
 /// How a version is to be activated.
@@ -71,16 +71,8 @@ impl Inner {
         tenant: &TenantId,
         name: &PluginName,
     ) -> Result<RedeliverReport, EngineError> {
-        let mut all = RedeliverReport::default();
-        for webhook in self.webhooks.with_plugin(tenant, name) {
-            let parked = DeliveryState::Parked;
-            let query = DeliveryQuery { webhook: Some(webhook), state: Some(parked), ..DeliveryQuery::default() };
-            // What the plugin made may have been refused only when it was to be sent.
-            let by_plugin =
-                |reason: &str| ["plugin_", "request_", "address_"].iter().any(|family| reason.starts_with(family));
-            all += self.redeliver_where(tenant, &query, RedeliverMode::Transform, false, by_plugin).await?;
-        }
-        Ok(all)
+        let parked = DeliveryQuery { state: Some(DeliveryState::Parked), ..DeliveryQuery::default() };
+        self.redeliver_all(tenant, &parked, Some(name), RedeliverMode::Transform).await
     }
 }
 

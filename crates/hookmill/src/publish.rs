@@ -143,6 +143,7 @@ impl Inner {
                             document: event.document.clone(),
                             tries: 0,
                             due: now.checked_add(wait).unwrap_or(now),
+                            replay: None,
                         };
                         let ticket = ticket(&hook, pending, Some(event.clone()));
                         if wait.is_zero() {

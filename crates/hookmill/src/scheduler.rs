@@ -37,10 +37,12 @@ pub(crate) struct Scheduler {
     /// Receivers that may start nothing until a moment.
     asleep: BTreeSet<(Timestamp, Arc<str>)>,
     later: BTreeMap<(Timestamp, DeliveryKey), Ticket>,
-    /// Where those of `later` are that wait for their plugin.
-    held: HashMap<DeliveryKey, Timestamp>,
-    /// For each document whose events are gathered, the last of them and when it is due.
-    gathering: HashMap<Lane, (DeliveryKey, Timestamp)>,
+    /// Where each of `later` is.
+    times: HashMap<DeliveryKey, Timestamp>,
+    /// Those of `later` that wait for their plugin.
+    held: BTreeSet<DeliveryKey>,
+    /// For each document whose events are gathered, the last of them.
+    gathering: HashMap<Lane, DeliveryKey>,
     /// Every delivery that waits, is under way, or is about to be added: none may be here twice.
     present: HashSet<DeliveryKey>,
     /// Behind the head of each lane, those that wait for it; a lane that is here is taken.
@@ -61,7 +63,8 @@ impl Scheduler {
             round: VecDeque::new(),
             asleep: BTreeSet::new(),
             later: BTreeMap::new(),
-            held: HashMap::new(),
+            times: HashMap::new(),
+            held: BTreeSet::new(),
             gathering: HashMap::new(),
             present: HashSet::new(),
             lanes: HashMap::new(),
@@ -116,21 +119,20 @@ impl Scheduler {
     pub(crate) fn gather(&mut self, mut ticket: Ticket, now: Timestamp) -> Option<Ticket> {
         let document = ticket.document();
         let waiting = self.gathering.get(&document).copied();
-        let before = waiting.and_then(|(key, due)| self.take_waiting(key, due, &document));
+        let before = waiting.and_then(|key| self.take_waiting(key, &document));
         if let Some(before) = &before {
             ticket.pending.due = before.pending.due;
             self.settled(before, now);
         }
         ticket.gathers = true;
-        self.gathering.insert(document, (ticket.pending.key, ticket.pending.due));
+        self.gathering.insert(document, ticket.pending.key);
         self.add(ticket, now);
         before
     }
 
     /// Takes one out that waits for its time, or in its lane behind another.
-    fn take_waiting(&mut self, key: DeliveryKey, due: Timestamp, lane: &Lane) -> Option<Ticket> {
-        let taken = self.later.remove(&(due, key));
-        let taken = taken.or_else(|| {
+    fn take_waiting(&mut self, key: DeliveryKey, lane: &Lane) -> Option<Ticket> {
+        let taken = self.take_later(key).or_else(|| {
             let mut behind = self.lanes.get_mut(lane)?.remove(&key)?;
             // It never headed the lane, so it has none to hand on.
             behind.lane = None;
@@ -141,12 +143,20 @@ impl Scheduler {
         Some(taken)
     }
 
+    /// Takes one out that waits for its time.
+    fn take_later(&mut self, key: DeliveryKey) -> Option<Ticket> {
+        let due = self.times.remove(&key)?;
+        self.held.remove(&key);
+        self.later.remove(&(due, key))
+    }
+
     fn place(&mut self, mut ticket: Ticket, now: Timestamp) {
         let Pending { due, key, .. } = ticket.pending;
         if due > now {
             if ticket.held {
-                self.held.insert(key, due);
+                self.held.insert(key);
             }
+            self.times.insert(key, due);
             self.later.insert((due, key), ticket);
             return;
         }
@@ -172,10 +182,10 @@ impl Scheduler {
 
     /// Lets go what has waited for its time.
     fn wake(&mut self, now: Timestamp) {
-        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ticket = entry.remove();
-            self.held.remove(&ticket.pending.key);
-            self.place(ticket, now);
+        while let Some(key) = self.later.keys().next().filter(|(due, _)| *due <= now).map(|(_, key)| *key) {
+            if let Some(ticket) = self.take_later(key) {
+                self.place(ticket, now);
+            }
         }
         while let Some((_, receiver)) = self.asleep.first().filter(|(until, _)| *until <= now).cloned() {
             self.awaken(&receiver);
@@ -193,10 +203,11 @@ impl Scheduler {
 
     /// Returns the next delivery to start now, which is under way from here on.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Ticket> {
+        // First, or the timer would find the same due time again and again.
+        self.wake(now);
         if self.closed || self.in_flight >= self.limits.in_flight_max {
             return None;
         }
-        self.wake(now);
         while let Some(receiver) = self.round.pop_front() {
             let Some(line) = self.lines.get_mut(&receiver) else { continue };
             line.in_round = false;
@@ -285,26 +296,26 @@ impl Scheduler {
 
     /// Lets all go now that wait for a suspended plugin: it is another version, perhaps.
     pub(crate) fn release_held(&mut self, now: Timestamp) {
-        for (key, due) in std::mem::take(&mut self.held) {
-            let Some(mut ticket) = self.later.remove(&(due, key)) else { continue };
+        for key in std::mem::take(&mut self.held) {
+            let Some(mut ticket) = self.take_later(key) else { continue };
             ticket.pending.due = now;
             self.place(ticket, now);
         }
     }
 
+    /// Tells whether a delivery waits for a later time, and could be withdrawn.
+    pub(crate) fn waits_for_later(&self, key: DeliveryKey) -> bool {
+        self.times.contains_key(&key)
+    }
+
+    /// Tells whether a delivery waits or is under way.
+    pub(crate) fn has(&self, key: DeliveryKey) -> bool {
+        self.present.contains(&key)
+    }
+
     /// Takes out a delivery that waits for a later time, so that it can be added anew.
-    ///
-    /// `due` is as a store tells it, which need not keep what is finer than a microsecond.
-    pub(crate) fn withdraw(&mut self, key: DeliveryKey, due: Timestamp) -> Option<Ticket> {
-        let end = due.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
-        let mut near = self.later.range((due, DeliveryKey(i64::MIN))..(end, DeliveryKey(i64::MIN)));
-        let place = match near.find(|((_, other), _)| *other == key) {
-            Some((place, _)) => *place,
-            // One that is held waits for another time than the store knows of.
-            None => (*self.held.get(&key)?, key),
-        };
-        self.held.remove(&key);
-        let ticket = self.later.remove(&place)?;
+    pub(crate) fn withdraw(&mut self, key: DeliveryKey) -> Option<Ticket> {
+        let ticket = self.take_later(key)?;
         self.waiting -= 1;
         self.waiting_bytes -= ticket.bytes();
         // Its lane stays taken by it, or those behind it would overtake.
@@ -339,7 +350,7 @@ impl Scheduler {
             ((moved(due), key), ticket)
         });
         self.later = later.collect();
-        self.held.values_mut().for_each(|due| *due = moved(*due));
+        self.times.values_mut().for_each(|due| *due = moved(*due));
         self.asleep = std::mem::take(&mut self.asleep).into_iter().map(|(until, name)| (moved(until), name)).collect();
         for line in self.lines.values_mut() {
             line.asleep_until = line.asleep_until.map(moved);

@@ -164,9 +164,10 @@ impl Inner {
         tracing::info!(attempts = done, "what became of deliveries meanwhile is recorded");
     }
 
-    fn ended(&self, entry: Unrecorded) {
+    fn ended(self: &Arc<Self>, entry: Unrecorded) {
         self.tell(entry.settled);
         if let Some(ticket) = entry.ticket {
+            self.count_in_replay(&ticket, entry.attempt.status.state);
             let now = self.clock.now();
             self.scheduler().ended(&ticket, entry.again, now);
         }

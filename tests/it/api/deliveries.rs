@@ -132,6 +132,34 @@ async fn one_or_many_are_sent_again_and_a_dry_run_only_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replay_is_begun_watched_and_cancelled() {
+    let (served, _) = with_notes(3, 3).await;
+    let begin = async |query: &str, body: Value| {
+        served.post(&format!("/v1/deliveries/redeliver{query}"), body.to_string()).await
+    };
+    let told = begin("", json!({"state": "dead", "dry_run": true})).await.ok(200);
+    assert_eq!((&told["by_state"], &told["by_webhook"]), (&json!({"dead": 3}), &json!({"notes": 3})));
+    let job = begin("?wait=false", json!({"state": "dead", "mode": "transform"})).await.ok(202);
+    assert_eq!((&job["query"], &job["mode"]), (&json!({"state": "dead"}), &json!("transform")));
+    let path = format!("/v1/replays/{}", job["id"].as_str().expect("an id"));
+    wait_until("all to be delivered", async || {
+        let job = served.get(&path).await.ok(200);
+        job["settled"]["delivered"] == 3 && job["state"] == "done"
+    })
+    .await;
+    let job = served.get(&path).await.ok(200);
+    assert_eq!(served.get("/v1/replays").await.ok(200), json!({"replays": [&job]}));
+    assert_eq!(served.delete(&path).await.ok(200), job, "one that has ended stays as it is");
+    let report = begin("", json!({"webhook": "notes"})).await.ok(202);
+    assert_eq!((&report["matched"], &report["redelivered"], &report["passed_over"]), (&json!(3), &json!(3), &json!(0)));
+    let listed = served.get("/v1/replays").await.ok(200);
+    assert_eq!(listed["replays"][0]["id"], report["replay"]);
+    served.get("/v1/replays/rpl_unknown").await.problem(404, "not_found");
+    served.get("/v1/replays/unknown").await.problem(422, "invalid_name");
+    begin("?wait=perhaps", json!({"state": "dead"})).await.problem(400, "query_malformed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_tail_shows_attempts_as_they_end() {
     let served = Served::new().await;
     served.webhook(json!({"retry": {"preset": "none"}})).await;

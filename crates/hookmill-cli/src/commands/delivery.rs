@@ -5,22 +5,25 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::replays;
 use super::webhook::{print_error, print_plugin, print_request, print_run};
 use crate::api::Client;
 use crate::args::{Delivery, Filter, Mode};
 use crate::exit_code::{FAILED, Failure, USAGE};
-use crate::output::{Output, Span, field};
+use crate::output::{Output, Span, field, inline};
 
 pub(crate) async fn run(command: Delivery, client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
     match command {
         Delivery::List { filter, limit } => list(client, &filter, limit, output).await,
         Delivery::Show { id } => show(client, &id, output).await,
         Delivery::Verify { id } => verify(client, &id, output).await,
-        Delivery::Redeliver { id, filter, mode, dry_run } => match (id, filter.pairs().is_empty()) {
-            (Some(id), true) if !dry_run => redeliver(client, &id, mode, output).await,
-            (None, false) => redeliver_many(client, &filter, mode, dry_run, output).await,
+        Delivery::Replays { id, cancel } => replays::run(client, id.as_deref(), cancel, output).await,
+        Delivery::Redeliver { id, filter, mode, dry_run, detach } => match (id, filter.pairs().is_empty()) {
+            (Some(id), true) if !dry_run && !detach => redeliver(client, &id, mode, output).await,
+            (None, false) if dry_run => replays::count(client, &filter, mode, output).await,
+            (None, false) => replays::begin(client, &filter, mode, detach, output).await,
             _ => Err(Failure::new(USAGE, "filter_missing", "say which deliveries: either an id or a filter")
-                .help("for example `--state dead --webhook NAME`; a dry run goes with a filter")
+                .help("for example `--state dead --webhook NAME`; `--dry-run` and `--detach` go with a filter")
                 .into()),
         },
     }
@@ -103,11 +106,12 @@ async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<Exit
     }
     for (number, attempt) in delivery["attempts"].as_array().into_iter().flatten().enumerate() {
         output.heading(&format!(
-            "\nattempt {} at {}: {}, {} ms",
+            "\nattempt {} at {}: {}, {} ms{}",
             number + 1,
             field(attempt, "at"),
             field(attempt, "outcome"),
-            field(attempt, "duration_ms")
+            field(attempt, "duration_ms"),
+            round(&attempt["replay"])
         ));
         if !attempt["request"].is_null() {
             output.line(format!("{} {}", field(&attempt["request"], "method"), field(&attempt["request"], "url")));
@@ -126,40 +130,19 @@ async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says which replay an attempt is part of; nothing in the first round.
+pub(crate) fn round(replay: &Value) -> String {
+    if replay.is_null() {
+        return String::new();
+    }
+    let bulk = replay["id"].as_str().map(|id| format!(" of {}", inline(id))).unwrap_or_default();
+    format!(", round {} ({}{bulk})", field(replay, "round"), field(replay, "mode"))
+}
+
 async fn redeliver(client: &Client, id: &str, mode: Mode, output: &Output) -> anyhow::Result<ExitCode> {
     let body = json!({"mode": mode.as_str()}).to_string();
     let answer = client.post(&Client::path(&["deliveries", id, "redeliver"]), "application/json", body).await?;
     output.answer(&answer, || format!("{id} is sent again; follow it with `hookmill delivery show {id}`"));
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn redeliver_many(
-    client: &Client,
-    filter: &Filter,
-    mode: Mode,
-    dry_run: bool,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let mut body = json!({"mode": mode.as_str(), "dry_run": dry_run});
-    for (name, value) in filter.pairs() {
-        // A status is a number in JSON.
-        body[name] =
-            value.parse::<u16>().ok().filter(|_| name == "status").map_or_else(|| json!(value), |status| json!(status));
-    }
-    let spinner = output.spinner("finding deliveries".into());
-    let answer = client.post("/v1/deliveries/redeliver", "application/json", body.to_string()).await;
-    spinner.finish_and_clear();
-    let answer = answer?;
-    output.answer(&answer, || {
-        if dry_run {
-            return format!("{} deliveries would be sent again", field(&answer, "matched"));
-        }
-        let passed_over = match answer["passed_over"].as_u64() {
-            None | Some(0) => String::new(),
-            Some(count) => format!("; {count} are under way, or their webhook is gone"),
-        };
-        format!("{} deliveries are sent again{passed_over}", field(&answer, "redelivered"))
-    });
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use serde_json::Value;
 
+use super::delivery::round;
 use crate::api::Client;
 use crate::args::Tail;
 use crate::exit_code::UNREACHABLE;
@@ -76,6 +77,6 @@ fn show(settled: &Value, options: &Tail, output: &Output) {
         field(settled, "document"),
         field(settled, "doc_event"),
     );
-    let rest = format!("{status} in {} ms{reason}", field(settled, "duration_ms"));
+    let rest = format!("{status} in {} ms{}{reason}", field(settled, "duration_ms"), round(&settled["replay"]));
     output.spans(&[which.into(), Span::State(field(settled, "outcome")), rest.into()]);
 }

@@ -18,6 +18,7 @@ mod operator;
 mod printing;
 mod project;
 mod receiver;
+mod replaying;
 mod salvage;
 mod secrets;
 mod send;

@@ -29,7 +29,7 @@ impl Site {
         applied
     }
 
-    fn send_quotation(&self) {
+    pub(crate) fn send_quotation(&self) {
         self.server.call(["event", "send", document("quotation-on-update.json").to_str().expect("UTF-8")]).ok();
     }
 

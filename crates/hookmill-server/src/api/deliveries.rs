@@ -135,7 +135,23 @@ pub(super) async fn redeliver(State(api): State<Api>, Path(id): Path<DeliveryIdP
     Ok((StatusCode::ACCEPTED, Json(json!({"id": id, "state": DeliveryState::Pending, "mode": mode}))).into_response())
 }
 
-pub(super) async fn redeliver_many(State(api): State<Api>, body: Body) -> Answer {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedeliverMany {
+    /// Whether the answer waits until all are handed over.
+    #[serde(default = "yes")]
+    wait: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub(super) async fn redeliver_many(
+    State(api): State<Api>,
+    Params(RedeliverMany { wait }): Params<RedeliverMany>,
+    body: Body,
+) -> Answer {
     let filter: Filter = read_json(body).await?;
     if filter.limit.is_some() || filter.cursor.is_some() {
         let detail = "a bulk redelivery takes no `limit` and no `cursor`: it sends all that the filter finds";
@@ -152,6 +168,10 @@ pub(super) async fn redeliver_many(State(api): State<Api>, body: Body) -> Answer
         .help(
             "say which: for example {\"state\": \"dead\", \"webhook\": \"NAME\"}; add \"dry_run\": true to count first",
         ));
+    }
+    if !wait && !dry_run {
+        let job = api.engine.begin_replay(&api.tenant, &query, mode).await?;
+        return Ok((StatusCode::ACCEPTED, Json(job)).into_response());
     }
     let report = api.engine.redeliver_many(&api.tenant, &query, mode, dry_run).await?;
     let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };

@@ -1,13 +1,13 @@
 //! Rules of keeping: configuration, blobs, fences, retention, restarts.
 
 use hookmill_core::ports::{
-    Appended, ConfigKey, DeliveryQuery, Fence, Record, Reopen, RetentionPolicy, Revision, StoreErrorKind,
+    Appended, ConfigKey, DeliveryQuery, Fence, Record, RetentionPolicy, Revision, StoreErrorKind,
 };
-use hookmill_core::{DeliveryState, DeliveryStatus, Digest, TenantId};
+use hookmill_core::{DeliveryState, DeliveryStatus, Digest, RedeliverMode, TenantId};
 
 use super::{
-    NO_FENCE, Subject, all_pending, append, at, attempt, event, pending_keys, recorded, request, settled, stored,
-    tenant,
+    NO_FENCE, Subject, all_pending, append, at, attempt, event, pending_keys, recorded, reopen, request, settled,
+    stored, tenant,
 };
 
 fn key(tenant: &TenantId, name: &str) -> ConfigKey {
@@ -140,7 +140,7 @@ pub async fn retention_takes_only_what_is_old_and_settled(subject: &mut dyn Subj
     recorded(&*store, settled(young[0], 101, Delivered)).await;
     let back = stored(&*store, event("back", 0, &["one"])).await;
     recorded(&*store, settled(back[0], 1, Dead)).await;
-    recorded(&*store, Reopen { delivery: back[0], render_again: false, due: at(5) }).await;
+    recorded(&*store, reopen(back[0], 5, RedeliverMode::AsSent, None)).await;
 
     let policy = RetentionPolicy { settled_before: at(100), bytes_max: None, batch: 3 };
     let gone = [store.retain(policy).await, store.retain(policy).await, store.retain(policy).await];
@@ -175,7 +175,7 @@ pub async fn retention_counts_from_the_last_attempt(subject: &mut dyn Subject) {
         recorded(&*store, settled(key, 1, Delivered)).await;
         keys.push(key);
     }
-    recorded(&*store, Reopen { delivery: keys[1], render_again: false, due: at(150) }).await;
+    recorded(&*store, reopen(keys[1], 150, RedeliverMode::AsSent, None)).await;
     assert_eq!(store.retain(policy(100)).await.expect("deletes"), 2);
     recorded(&*store, settled(keys[1], 150, Delivered)).await;
     assert_eq!(store.retain(policy(100)).await.expect("deletes"), 0);

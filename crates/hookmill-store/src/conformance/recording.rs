@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use hookmill_core::ports::{Appended, DeliveryKey, Record, Reopen, StoreErrorKind};
+use hookmill_core::RedeliverMode::{AsSent, Transform};
+use hookmill_core::ports::{Appended, DeliveryKey, Record, StoreErrorKind};
 use hookmill_core::{DeliveryState, DeliveryStatus, Event, JsonText};
 use tokio::task::JoinSet;
 
 use super::{
-    NO_FENCE, Recorded, Subject, all_pending, append, at, attempt, event, pending_keys, rebuilt, recorded, request,
-    response, settled, stored,
+    NO_FENCE, Recorded, Subject, all_pending, append, at, attempt, event, pending_keys, rebuilt, recorded, reopen,
+    request, response, settled, stored,
 };
 
 /// An event with an id that is there already stores nothing, in the same call as in a later one.
@@ -107,8 +108,8 @@ pub async fn a_reopened_delivery_begins_a_new_round(subject: &mut dyn Subject) {
         recorded(&*store, attempt(*key, 1, Some(request("{}")), None, DeliveryStatus::due(at(60)))).await;
         recorded(&*store, settled(*key, 60, DeliveryState::Dead)).await;
     }
-    for (key, render_again) in keys.iter().zip([false, true, false]) {
-        recorded(&*store, Reopen { delivery: *key, render_again, due: at(100) }).await;
+    for (key, mode) in keys.iter().zip([AsSent, Transform, AsSent]) {
+        recorded(&*store, reopen(*key, 100, mode, None)).await;
     }
     subject.reopen().await;
     let store = subject.store();
@@ -127,8 +128,45 @@ pub async fn a_reopened_delivery_begins_a_new_round(subject: &mut dyn Subject) {
     assert_eq!((detail.row.attempts, detail.attempts.len()), (3, 3));
     assert_eq!(detail.attempts[2].request, None);
     assert_eq!(detail.attempts[2].at, at(100), "the oldest attempt comes first");
-    let gone = Reopen { delivery: DeliveryKey(-5), render_again: false, due: at(1) };
+    let gone = reopen(DeliveryKey(-5), 1, AsSent, None);
     assert_eq!(append(&*store, gone).await.expect_err("no such key").kind, StoreErrorKind::Conflict);
+}
+
+/// What a replay says of itself is there with the pending delivery, its attempts and its row, over a restart too.
+pub async fn a_replay_is_told_of_until_its_attempts_are_made(subject: &mut dyn Subject) {
+    let store = subject.store();
+    let keys = stored(&*store, event("E-1", 0, &["one", "two"])).await;
+    let id = event("E-1", 0, &["one"]).deliveries[0].1;
+    recorded(&*store, settled(keys[0], 1, DeliveryState::Dead)).await;
+    assert!(all_pending(&*store).await.iter().all(|pending| pending.replay.is_none()));
+    let second = reopen(keys[0], 10, AsSent, None);
+    recorded(&*store, second.clone()).await;
+    assert_eq!((second.replay.round, second.replay.at), (2, at(10)));
+
+    subject.reopen().await;
+    let store = subject.store();
+    let pending = all_pending(&*store).await;
+    assert_eq!(pending.iter().map(|one| one.replay.clone()).collect::<Vec<_>>(), [Some(second.replay.clone()), None]);
+    for (begun, ends) in [(10, None), (20, Some(DeliveryState::Delivered))] {
+        let status = ends.map_or_else(
+            || DeliveryStatus::due(at(20)),
+            |state| DeliveryStatus { state, reason: None, next_attempt_at: None },
+        );
+        let mut new = attempt(keys[0], begun, None, Some(response(200, b"")), status);
+        new.attempt.replay = pending[0].replay.clone();
+        recorded(&*store, new).await;
+        let waiting = all_pending(&*store).await.into_iter().find(|one| one.key == keys[0]);
+        assert_eq!(waiting.and_then(|one| one.replay), ends.is_none().then(|| second.replay.clone()));
+    }
+    let third = reopen(keys[0], 30, Transform, Some(&second.replay));
+    recorded(&*store, third.clone()).await;
+    assert_eq!(third.replay.round, 3);
+
+    subject.reopen().await;
+    let detail = subject.store().delivery(&super::tenant(), id).await.expect("reads").expect("there");
+    let told: Vec<_> = detail.attempts.iter().map(|attempt| attempt.replay.clone()).collect();
+    assert_eq!(told, [None, Some(second.replay.clone()), Some(second.replay)]);
+    assert_eq!(detail.row.replay, Some(third.replay));
 }
 
 /// Pending deliveries come in the order of their keys, each once, whether tried or not.

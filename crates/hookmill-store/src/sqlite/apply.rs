@@ -79,7 +79,8 @@ impl<'a> Apply<'a> {
             )?,
             insert_attempt: db.prepare_cached(
                 "INSERT INTO attempt (seq, delivery, previous, sent, at, outcome, duration_ms, request, request_body,
-                   response, response_body, plugin, judge, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   response, response_body, plugin, judge, error, replay)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?,
             update_delivery: db.prepare_cached(
                 "UPDATE delivery SET state = ?2, due = ?3, later = 1, tries = ?4, attempts = ?5, last_attempt = ?6,
@@ -95,7 +96,7 @@ impl<'a> Apply<'a> {
         match row {
             Row::Event(event) => self.event(event, staged),
             Row::Attempt(attempt) => self.attempt(attempt, staged).map(|()| Appended::Stored(vec![])),
-            Row::Reopen(reopen) => self.reopen(reopen, staged).map(|()| Appended::Stored(vec![])),
+            Row::Reopen(reopen, replay) => self.reopen(reopen, replay, staged).map(|()| Appended::Stored(vec![])),
         }
     }
 
@@ -215,6 +216,7 @@ impl<'a> Apply<'a> {
             row.plugin,
             row.judge,
             row.error,
+            row.replay,
         ])?;
         Ok(())
     }
@@ -236,12 +238,13 @@ impl<'a> Apply<'a> {
         self.select_delivery.query_row([key], read).optional()?.ok_or_else(|| unknown(DeliveryKey(key)))
     }
 
-    fn reopen(&self, reopen: &Reopen, staged: &mut Staged) -> Result<(), Trouble> {
+    fn reopen(&self, reopen: &Reopen, replay: &str, staged: &mut Staged) -> Result<(), Trouble> {
         let mut statement = self.db.prepare_cached(
             "UPDATE delivery SET state = 'pending', due = ?2, later = 1, tries = 0, reason = NULL,
-               kept = iif(?3, NULL, kept) WHERE key = ?1",
+               kept = iif(?3, NULL, kept), replay = ?4 WHERE key = ?1",
         )?;
-        let changed = statement.execute((reopen.delivery.0, reopen.due.as_microsecond(), reopen.render_again))?;
+        let Reopen { delivery, replay: round, due } = reopen;
+        let changed = statement.execute((delivery.0, due.as_microsecond(), round.renders_again(), replay))?;
         if changed == 0 {
             return Err(unknown(reopen.delivery));
         }

@@ -9,7 +9,9 @@ use hookmill_core::ports::{ConfigEntry, ConfigKey, DeliveryDetail, DeliveryKey, 
 use hookmill_core::{Attempt, DeliveryId, DeliveryStatus, Digest, Event, EventId, Request, TenantId};
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::row::{ATTEMPT_COLUMNS, EVENT_COLUMNS, REQUEST_COLUMNS, read_attempt, read_event, read_request, time};
+use super::row::{
+    ATTEMPT_COLUMNS, EVENT_COLUMNS, REQUEST_COLUMNS, read_attempt, read_event, read_replay, read_request, time,
+};
 use super::shared::{Shared, event_of, keys_of, state_of};
 use super::trouble::{Trouble, damaged};
 
@@ -56,7 +58,7 @@ pub(super) fn pending(
 
 fn pending_row(db: &Connection, shared: &Shared, key: i64, due_before: i64) -> Result<Option<Pending>, Trouble> {
     let mut statement = db.prepare_cached(
-        "SELECT webhook, due, tries, event.id, doctype, document FROM delivery JOIN event ON seq = key >> 16
+        "SELECT webhook, due, tries, event.id, doctype, document, replay FROM delivery JOIN event ON seq = key >> 16
          WHERE key = ? AND state = 'pending' AND due < ?",
     )?;
     let mut rows = statement.query((key, due_before))?;
@@ -72,6 +74,7 @@ fn pending_row(db: &Connection, shared: &Shared, key: i64, due_before: i64) -> R
         document: row.get(5)?,
         tries: row.get(2)?,
         due: time(row.get(1)?)?,
+        replay: read_replay(row, 6)?,
     }))
 }
 
@@ -154,7 +157,7 @@ pub(super) fn delivery_row(
 ) -> Result<Option<(DeliveryRow, Option<u16>)>, Trouble> {
     let mut statement = db.prepare_cached(
         "SELECT webhook, state, due, attempts, reason, event.id, doctype, doc_event, document, received_at,
-           last_status
+           last_status, replay
          FROM delivery JOIN event ON seq = key >> 16 WHERE key = ?",
     )?;
     let mut rows = statement.query([key])?;
@@ -179,6 +182,7 @@ pub(super) fn delivery_row(
             next_attempt_at: due.map(time).transpose()?,
         },
         attempts: row.get(3)?,
+        replay: read_replay(row, 11)?,
         received_at: time(row.get(9)?)?,
     };
     Ok(Some((found, row.get(10)?)))
@@ -195,12 +199,12 @@ pub(super) fn attempts(db: &Connection, key: i64) -> Result<Vec<Attempt>, Troubl
         let mut rows = statement.query([seq])?;
         let Some(row) = rows.next()? else { break };
         let mut attempt = read_attempt(row)?;
-        let sent: Option<i64> = row.get(10)?;
+        let sent: Option<i64> = row.get(11)?;
         if let (None, Some(sent)) = (&attempt.request, sent) {
             attempt.request = request(db, sent)?;
         }
         // A list that does not lead backwards is damaged and would never end.
-        at = row.get::<_, Option<i64>>(11)?.filter(|previous| *previous < seq);
+        at = row.get::<_, Option<i64>>(12)?.filter(|previous| *previous < seq);
         found.push(attempt);
     }
     found.reverse();

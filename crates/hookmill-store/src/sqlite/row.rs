@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use hookmill_core::ports::{NewAttempt, NewEvent, Record, Reopen, StoreErrorKind};
-use hookmill_core::{Attempt, DeliveryId, Event, EventId, JsonText, Request, Response, TenantId};
+use hookmill_core::{Attempt, DeliveryId, Event, EventId, JsonText, Replay, Request, Response, TenantId};
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ use super::trouble::{Trouble, damaged};
 pub(super) enum Row {
     Event(EventRow),
     Attempt(Box<AttemptRow>),
-    Reopen(Reopen),
+    /// With its replay as text.
+    Reopen(Reopen, String),
 }
 
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(super) struct AttemptRow {
     pub(super) plugin: Option<String>,
     pub(super) judge: Option<String>,
     pub(super) error: Option<String>,
+    pub(super) replay: Option<String>,
 }
 
 /// A request without its body, which has a column of its own so that nothing need be escaped.
@@ -84,15 +86,20 @@ impl Row {
                 let plugin = attempt.plugin.as_ref().map(json).transpose()?;
                 let judge = attempt.judge.as_ref().map(json).transpose()?;
                 let error = attempt.error.as_ref().map(json).transpose()?;
-                let texts = [&request, &response, &plugin, &judge, &error].into_iter().flatten().map(String::len);
+                let replay = attempt.replay.as_ref().map(json).transpose()?;
+                let texts =
+                    [&request, &response, &plugin, &judge, &error, &replay].into_iter().flatten().map(String::len);
                 let bytes = texts.sum::<usize>()
                     + attempt.request.as_ref().map_or(0, |request| request.body.len())
                     + attempt.response.as_ref().map_or(0, |response| response.body.len())
                     + 100;
-                let row = AttemptRow { new, request, response, plugin, judge, error };
+                let row = AttemptRow { new, request, response, plugin, judge, error, replay };
                 Ok((Self::Attempt(Box::new(row)), bytes))
             }
-            Record::Reopen(reopen) => Ok((Self::Reopen(reopen), 100)),
+            Record::Reopen(reopen) => {
+                let replay = json(&reopen.replay)?;
+                Ok((Self::Reopen(reopen, replay), 200))
+            }
         }
     }
 }
@@ -140,7 +147,7 @@ fn bytes(row: &rusqlite::Row<'_>, at: usize) -> Result<Vec<u8>, Trouble> {
 
 /// The columns that [`read_attempt`] takes, in its order.
 pub(super) const ATTEMPT_COLUMNS: &str =
-    "at, outcome, duration_ms, response, response_body, plugin, judge, error, request, request_body";
+    "at, outcome, duration_ms, response, response_body, plugin, judge, error, request, request_body, replay";
 
 /// Reads an attempt with the request that it holds itself.
 pub(super) fn read_attempt(row: &rusqlite::Row<'_>) -> Result<Attempt, Trouble> {
@@ -164,7 +171,14 @@ pub(super) fn read_attempt(row: &rusqlite::Row<'_>) -> Result<Attempt, Trouble> 
         plugin: text(5)?.map(parse).transpose()?,
         judge: text(6)?.map(parse).transpose()?,
         error: text(7)?.map(parse).transpose()?,
+        replay: read_replay(row, 10)?,
     })
+}
+
+/// Reads the replay of a delivery or an attempt.
+pub(super) fn read_replay(row: &rusqlite::Row<'_>, at: usize) -> Result<Option<Replay>, Trouble> {
+    let text = row.get_ref(at)?.as_str_or_null().map_err(|error| damaged("a replay", error))?;
+    text.map(|text| serde_json::from_str(text).map_err(|error| damaged("a replay", error))).transpose()
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Trouble> {

@@ -20,7 +20,12 @@ pub(super) const LOG_NAME: &str = "hookmill.db-wal";
 const APPLICATION_ID: i32 = 0x686b_6d6c;
 
 /// Grows with every change of the tables.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
+
+/// What makes the tables of each version those of the next, from version 1 on.
+const STEPS: [&str; 1] = ["ALTER TABLE delivery ADD COLUMN replay TEXT; ALTER TABLE attempt ADD COLUMN replay TEXT;"];
+
+const _: () = assert!(STEPS.len() as i32 + 1 == SCHEMA_VERSION, "a step is missing");
 
 /// Older versions can lose a commit when a checkpoint races with a WAL reset (fixed in 3.51.3).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
@@ -55,7 +60,8 @@ CREATE TABLE delivery (
   last_attempt INTEGER,          -- attempt.seq
   kept INTEGER,                  -- attempt.seq of the one whose request a retry sends again
   last_status INTEGER,           -- of the last answer
-  reason TEXT);
+  reason TEXT,
+  replay TEXT);                  -- JSON: its last replay; of an attempt: the one that it is part of
 CREATE INDEX delivery_waiting ON delivery (key, due) WHERE state = 'pending' AND later = 1;
 CREATE INDEX delivery_trouble ON delivery (state, key) WHERE state = 'parked' OR state = 'dead';
 
@@ -67,7 +73,7 @@ CREATE TABLE attempt (
   at INTEGER NOT NULL, outcome TEXT NOT NULL, duration_ms INTEGER NOT NULL,
   request TEXT, request_body,    -- bodies are text where they are UTF-8, else blobs
   response TEXT, response_body,
-  plugin TEXT, judge TEXT, error TEXT);
+  plugin TEXT, judge TEXT, error TEXT, replay TEXT);
 
 CREATE TABLE config (
   kind TEXT NOT NULL, tenant TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,
@@ -93,7 +99,7 @@ pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connect
     // The page size counts only while the file is empty.
     db.pragma_update(None, "page_size", options.page_size)?;
     let known = check_kind(&db)?;
-    if known {
+    if known.is_some() {
         check_pages(&db, dir, options)?;
     }
     turn_log_on(&db)?;
@@ -107,14 +113,30 @@ pub(super) fn open_writer(dir: &Path, options: &SqliteOptions) -> Result<Connect
     if let Some(bytes) = options.file_bytes_max {
         db.pragma_update_and_check(None, "max_page_count", (bytes / options.page_size).max(1), |_| Ok(()))?;
     }
-    if !known {
-        let change = db.transaction()?;
-        change.execute_batch(TABLES)?;
-        change.pragma_update(None, "application_id", APPLICATION_ID)?;
-        change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        change.commit()?;
-    }
+    bring_up_to_date(&mut db, known)?;
     Ok(db)
+}
+
+/// Makes the tables of a new file, or turns those of an older version into this one's: whole, or not at all.
+fn bring_up_to_date(db: &mut Connection, known: Option<i32>) -> Result<(), Trouble> {
+    if known == Some(SCHEMA_VERSION) {
+        return Ok(());
+    }
+    let change = db.transaction()?;
+    match known {
+        None => {
+            change.execute_batch(TABLES)?;
+            change.pragma_update(None, "application_id", APPLICATION_ID)?;
+        }
+        Some(version) => {
+            for step in STEPS.iter().skip(usize::try_from(version - 1).unwrap_or(0)) {
+                change.execute_batch(step)?;
+            }
+        }
+    }
+    change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    change.commit()?;
+    Ok(())
 }
 
 /// Says whether closing the last connection leaves the log alone. After a failed sync it must: moving the log would
@@ -202,14 +224,14 @@ fn check_pages(db: &Connection, dir: &Path, options: &SqliteOptions) -> Result<(
     Ok(())
 }
 
-/// Tells whether the file has our tables; a file that is neither empty nor ours is refused.
-fn check_kind(db: &Connection) -> Result<bool, Trouble> {
+/// Returns the version of our tables in the file, none in an empty one; a file that is neither is refused.
+fn check_kind(db: &Connection) -> Result<Option<i32>, Trouble> {
     let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
     let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let cause = match (application, version, objects) {
-        (APPLICATION_ID, SCHEMA_VERSION, 1..) => return Ok(true),
-        (0, 0, 0) => return Ok(false),
+        (APPLICATION_ID, version @ 1..=SCHEMA_VERSION, 1..) => return Ok(Some(version)),
+        (0, 0, 0) => return Ok(None),
         (APPLICATION_ID, newer, _) if newer > SCHEMA_VERSION => {
             format!("{FILE_NAME} has version {newer}, this hookmill reads up to {SCHEMA_VERSION}; use a newer one")
         }

@@ -14,8 +14,8 @@ use hookmill_core::ports::{
     Store as _, StoreError, StoreErrorKind,
 };
 use hookmill_core::{
-    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, Explain as _, JsonText, Request, Response,
-    TenantId, WebhookName,
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, Explain as _, JsonText, RedeliverMode, Replay,
+    Request, Response, TenantId, WebhookName,
 };
 use hookmill_store::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
@@ -162,7 +162,9 @@ pub(crate) fn record(event: u32, step: &Step, keys: &[DeliveryKey]) -> Record {
     match *step {
         Step::Arrive => Record::Event(new_event(event)),
         Step::SendAgain { place, render_again } => {
-            Record::Reopen(Reopen { delivery: keys[place], render_again, due: at(event) })
+            let mode = if render_again { RedeliverMode::Transform } else { RedeliverMode::AsSent };
+            let replay = Replay::after(None, mode, at(event), None);
+            Record::Reopen(Reopen { delivery: keys[place], replay, due: at(event) })
         }
         Step::Try { place, state, anew } => {
             let request = anew.then(|| Request {
@@ -182,6 +184,7 @@ pub(crate) fn record(event: u32, step: &Step, keys: &[DeliveryKey]) -> Record {
                 plugin: None,
                 judge: None,
                 error: None,
+                replay: None,
             };
             let next_attempt_at = (state == DeliveryState::Pending).then(|| at(event + 9));
             let status = DeliveryStatus { state, reason: Some(text(event, 20)), next_attempt_at };

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookmill_core::ports::{
-    Appended, DeliveryKey, Fence, NewAttempt, NewEvent, Record, RetentionPolicy, Store as _, StoreError, StoreErrorKind,
+    Appended, DeliveryKey, Fence, NewAttempt, NewEvent, Record, Reopen, RetentionPolicy, Store as _, StoreError,
+    StoreErrorKind,
 };
 use hookmill_core::{
-    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, JsonText, TenantId, WebhookName,
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, JsonText, RedeliverMode, Replay, TenantId,
+    WebhookName,
 };
 use hookmill_store::conformance::Subject as _;
 use hookmill_store::{SqliteOptions, SqliteStore};
@@ -58,6 +60,7 @@ pub(crate) fn delivered(delivery: DeliveryKey) -> Record {
         plugin: None,
         judge: None,
         error: None,
+        replay: None,
     };
     let status = DeliveryStatus { state: DeliveryState::Delivered, reason: None, next_attempt_at: None };
     Record::Attempt(Arc::new(NewAttempt { delivery, attempt, status }))
@@ -113,6 +116,29 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
         std::fs::write(file, bytes).unwrap();
     };
     check(&torn, "malformed");
+}
+
+/// The tables of version 1 are those of today without what a replay says of itself.
+#[tokio::test]
+async fn a_file_of_an_older_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    let mut subject = Sqlite::new(SqliteOptions::default());
+    append(&subject.store, "E-1", 10).await.unwrap();
+    let Ok(Appended::Stored(keys)) = append(&subject.store, "E-2", 10).await else { panic!("it is new") };
+    subject.store.append(vec![delivered(keys[0])], Fence(0)).await.unwrap();
+    subject.store.close().await;
+    let older = "ALTER TABLE delivery DROP COLUMN replay; ALTER TABLE attempt DROP COLUMN replay;
+        PRAGMA user_version = 1;";
+    Connection::open(subject.dir.path().join(FILE)).unwrap().execute_batch(older).unwrap();
+    for _ in 0..2 {
+        subject.reopen().await;
+        assert_eq!(pending_count(&subject.store).await, 1);
+        let replay = Replay::after(None, RedeliverMode::AsSent, Timestamp::UNIX_EPOCH, None);
+        let reopen = Reopen { delivery: keys[0], replay: replay.clone(), due: Timestamp::UNIX_EPOCH };
+        subject.store.append(vec![Record::Reopen(reopen)], Fence(0)).await.unwrap();
+        let pending = subject.store.pending(None, Timestamp::MAX, 9).await.unwrap();
+        assert_eq!(pending.iter().map(|one| one.replay.clone()).collect::<Vec<_>>(), [None, Some(replay)]);
+        subject.store.append(vec![delivered(keys[0])], Fence(0)).await.unwrap();
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hookmill_core::ports::Pending;
 use hookmill_core::webhook::RateLimit;
-use hookmill_core::{Event, TenantId, WebhookName};
+use hookmill_core::{Event, ReplayId, TenantId, WebhookName};
 use jiff::Timestamp;
 
 /// Whose line a delivery stands in: a tenant's way to scheme, host and port of a URL, so that no tenant's trouble is
@@ -63,6 +63,11 @@ impl Ticket {
     pub(super) fn document(&self) -> Lane {
         let Pending { tenant, webhook, doctype, document, .. } = &self.pending;
         Lane { tenant: tenant.clone(), webhook: webhook.clone(), doctype: doctype.clone(), document: document.clone() }
+    }
+
+    /// Returns the replay of many deliveries that it is part of.
+    pub(crate) fn replay_id(&self) -> Option<&ReplayId> {
+        self.pending.replay.as_ref()?.id.as_ref()
     }
 
     pub(super) fn bytes(&self) -> usize {
