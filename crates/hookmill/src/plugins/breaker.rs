@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hookmill_core::ports::{Clock, Moment};
 use hookmill_core::{Digest, Fault, PluginName, TenantId};
-use jiff::Timestamp;
 
 use super::stored::Suspension;
 use crate::circuit::{Circuit, CircuitPolicy};
+use crate::clock::on_the_wall;
 
 type Key = (TenantId, PluginName);
 
@@ -24,7 +25,24 @@ struct Breaker {
 pub(crate) enum Admission {
     Run,
     /// Not before this moment.
-    WaitUntil(Timestamp),
+    WaitUntil(Moment),
+}
+
+/// A version that is suspended, until a moment of steady time.
+#[derive(Debug)]
+pub(super) struct Suspended {
+    digest: Digest,
+    failures: u32,
+    until: Moment,
+    reason: String,
+}
+
+impl Suspended {
+    /// Returns it as people are told of it.
+    pub(super) fn shown(self, clock: &dyn Clock) -> Suspension {
+        let Self { digest, failures, until, reason } = self;
+        Suspension { digest, failures, until: on_the_wall(clock, until), reason }
+    }
 }
 
 /// The breakers of all plugins. Only those that failed last have one.
@@ -37,7 +55,7 @@ impl Breakers {
     }
 
     /// Asks whether this version may run. Who is let through must call [`settle`](Self::settle).
-    pub(crate) fn admit(&self, tenant: &TenantId, name: &PluginName, digest: Digest, now: Timestamp) -> Admission {
+    pub(crate) fn admit(&self, tenant: &TenantId, name: &PluginName, digest: Digest, now: Moment) -> Admission {
         let mut breakers = self.breakers();
         if breakers.is_empty() {
             return Admission::Run;
@@ -53,14 +71,14 @@ impl Breakers {
 
     /// Takes note of how a run went; returns the suspension if this began or prolonged one. What the document or the
     /// settings are to blame for is no failure of the plugin.
-    pub(crate) fn settle(
+    pub(super) fn settle(
         &self,
         tenant: &TenantId,
         name: &PluginName,
         digest: Digest,
         fault: Option<&Fault>,
-        now: Timestamp,
-    ) -> Option<Suspension> {
+        now: Moment,
+    ) -> Option<Suspended> {
         let mut breakers = self.breakers();
         let fault = fault.filter(|fault| is_the_plugins(fault));
         if fault.is_none() && breakers.is_empty() {
@@ -81,8 +99,9 @@ impl Breakers {
         breaker.reason = format!("{}: {}", fault.code, fault.message);
         let until = breaker.circuit.failed(&CircuitPolicy::default(), now)?;
         let (failures, reason) = (breaker.circuit.failures(), &breaker.reason);
-        tracing::warn!(plugin = %name, %digest, failures, %until, reason, "a plugin keeps failing; its deliveries wait");
-        Some(Suspension { digest, failures, until, reason: reason.clone() })
+        let secs = until.since(now).as_secs();
+        tracing::warn!(plugin = %name, %digest, failures, secs, reason, "a plugin keeps failing; its deliveries wait");
+        Some(Suspended { digest, failures, until, reason: reason.clone() })
     }
 
     /// Takes note that a run that was let through did not take place: the condition held it back, say.
@@ -102,12 +121,12 @@ impl Breakers {
         self.breakers().remove(&(tenant.clone(), name.clone()));
     }
 
-    pub(super) fn suspension(&self, tenant: &TenantId, name: &PluginName) -> Option<Suspension> {
+    pub(super) fn suspension(&self, tenant: &TenantId, name: &PluginName) -> Option<Suspended> {
         let breakers = self.breakers();
         let breaker = breakers.get(&(tenant.clone(), name.clone()))?;
         let until = breaker.circuit.open_until()?;
         let (digest, failures) = (breaker.digest, breaker.circuit.failures());
-        Some(Suspension { digest, failures, until, reason: breaker.reason.clone() })
+        Some(Suspended { digest, failures, until, reason: breaker.reason.clone() })
     }
 }
 
@@ -118,6 +137,8 @@ fn is_the_plugins(fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     struct Stand {
@@ -133,11 +154,11 @@ mod tests {
             Self { breakers: Breakers::default(), tenant, name, digest: Digest::of(b"1") }
         }
 
-        fn admit(&self, secs: i64) -> Admission {
+        fn admit(&self, secs: u64) -> Admission {
             self.breakers.admit(&self.tenant, &self.name, self.digest, at(secs))
         }
 
-        fn settle(&self, code: Option<&str>, secs: i64) {
+        fn settle(&self, code: Option<&str>, secs: u64) {
             let fault = code.map(|code| Fault { code: code.into(), message: "why".into(), backtrace: None });
             let _suspension = self.breakers.settle(&self.tenant, &self.name, self.digest, fault.as_ref(), at(secs));
         }
@@ -147,8 +168,8 @@ mod tests {
         }
     }
 
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::from_second(secs).expect("in range")
+    fn at(secs: u64) -> Moment {
+        Moment::new(Duration::from_secs(secs))
     }
 
     #[test]
