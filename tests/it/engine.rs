@@ -1,5 +1,6 @@
 //! What an embedder of the engine sees.
 
+mod clocks;
 mod contract;
 mod delivering;
 mod failing;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -14,10 +15,47 @@ use crate::{
     Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, Explain, Replay, Request, TenantId, WebhookName,
 };
 
-/// Tells the time. Tests bring their own.
+/// A moment of steady time, which nobody sets: what waits, waits until one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// Makes the moment that is so long after the clock's own start.
+    pub const fn new(since_start: Duration) -> Self {
+        Self(since_start)
+    }
+
+    /// Returns how long after the clock's own start it is.
+    pub const fn since_start(self) -> Duration {
+        self.0
+    }
+
+    /// Returns the moment that is so much later.
+    #[must_use]
+    pub const fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
+    /// Returns how long it is from `earlier` to this moment; nothing if it is not earlier.
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Tells the time, of two kinds, and waits. Tests bring their own.
+///
+/// What happened is told by the wall's time, which a person or a server of time may set at any moment, by a day too.
+/// Whatever waits is measured in steady time, so that this makes nothing late or early.
+#[async_trait]
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Returns the current moment.
+    /// Returns the wall's time.
     fn now(&self) -> Timestamp;
+
+    /// Returns the steady time.
+    fn steady(&self) -> Moment;
+
+    /// Resolves once the steady time has come to `moment`.
+    async fn sleep_until(&self, moment: Moment);
 }
 
 /// Where a store keeps a delivery. Only the store that gave it can read it; it never changes.

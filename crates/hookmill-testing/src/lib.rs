@@ -4,6 +4,7 @@
 #![allow(clippy::panic, reason = "a helper that can't do its work fails the test that called it")]
 
 mod answer;
+mod clock;
 mod components;
 mod disk;
 mod documents;
@@ -15,6 +16,7 @@ mod tls;
 mod wait;
 
 pub use answer::Answer;
+pub use clock::SetClock;
 pub use components::{example_plugin, guest, misbehaving, target_dir};
 pub use disk::{FailingDisk, disk_shim};
 pub use documents::{document, envelope, expected};

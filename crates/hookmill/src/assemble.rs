@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use hookmill_core::ports::{Clock, DeliveryKey, Store};
+use hookmill_core::ports::{DeliveryKey, Store};
 use hookmill_delivery::{AddressPolicy, Client, ClientConfig};
 use hookmill_plugin::{PluginHost, PluginHostConfig};
 use hookmill_store::{SqliteOptions, SqliteStore};
@@ -12,7 +12,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::SystemClock;
+use crate::clock::until;
 use crate::engine::Inner;
 use crate::feed::FEED_LENGTH;
 use crate::guests::GuestThreads;
@@ -57,7 +57,7 @@ pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inne
     check.check(&sealer)?;
     let store = Arc::new(SealedStore::new(store, sealer.clone()));
     let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock = config.clock.clone();
     let fence = store.lease(PARTITION).await?;
     let policy = AddressPolicy::new(config.allow.iter().copied()).with_hosts(config.allow_hosts.iter().cloned());
     let client = Client::new(ClientConfig { policy, proxy: config.proxy.clone() })?;
@@ -70,7 +70,7 @@ pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inne
         compiler: config.compiler.clone(),
         concurrency: u32::try_from(config.guest_threads).unwrap_or(u32::MAX),
     })?;
-    let health = Health::open(&*store, config.disable_after).await?;
+    let health = Health::open(&*store, &*clock, config.disable_after).await?;
     let plugins = Plugins::open(Arc::new(host), store.clone(), clock.clone()).await.map_err(|error| match error {
         EngineError::Store(error) => StartError::Store(error),
         other => StartError::StoredPlugins { cause: other.to_string() },
@@ -124,25 +124,28 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
     let mut count = 0_usize;
     loop {
         let page = inner.store.pending(cursor, Timestamp::MAX, RECOVERY_PAGE).await?;
-        let now = inner.clock.now();
+        let (now, steady) = (inner.clock.now(), inner.clock.steady());
         let full = page.len() == RECOVERY_PAGE;
         cursor = page.last().map(|pending| pending.key);
         count += page.len();
         for pending in page {
+            // All that is left of the time before the start is what the wall showed.
+            let due = steady.after(until(pending.due, now));
             let ticket = match inner.webhooks.find(&pending.tenant, &pending.webhook) {
-                Some(hook) => ticket(&hook, pending, None),
+                Some(hook) => ticket(&hook, pending, due, None),
                 // Its turn comes too, and then it is parked with the reason.
                 None => Ticket {
                     receiver: Receiver { name: "".into(), rate: None },
                     lane: None,
                     pending,
+                    due,
                     event: None,
                     held: false,
                     gathers: false,
                 },
             };
             inner.replays.recovered(&ticket);
-            inner.scheduler().add(ticket, now);
+            inner.scheduler().add(ticket, steady);
         }
         if !full {
             break;

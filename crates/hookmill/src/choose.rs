@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use hookmill_core::ports::Moment;
 use hookmill_core::{DeliveryId, Digest, Event, Fault, Outcome, PluginName, PluginRun, TenantId};
 use hookmill_plugin::Plugin;
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::announce::News;
@@ -38,7 +38,7 @@ impl Inner {
     }
 
     /// Returns until when a choice must wait, its version being suspended for its failures.
-    pub(crate) fn suspended_until(&self, hook: &Hook, choice: &Choice) -> Option<Timestamp> {
+    pub(crate) fn suspended_until(&self, hook: &Hook, choice: &Choice) -> Option<Moment> {
         let (Choice::Version(plugin), Some(wanted)) = (choice, &hook.webhook().plugin) else { return None };
         match self.plugins.admit(&hook.tenant, &wanted.name, plugin.digest()) {
             Admission::Run => None,

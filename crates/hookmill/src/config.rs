@@ -1,13 +1,16 @@
 //! How an engine is set up.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hookmill_core::ports::Clock;
 use hookmill_delivery::{AllowedHost, Proxy};
 use hookmill_plugin::{Compiler, PluginLimits};
 use ipnet::IpNet;
 
 use crate::circuit::CircuitPolicy;
+use crate::clock::SystemClock;
 use crate::seal::SecretKey;
 
 /// The settings of an engine; [`EngineConfig::new`] gives the defaults.
@@ -16,6 +19,8 @@ use crate::seal::SecretKey;
 pub struct EngineConfig {
     /// Where everything is kept; made if it is missing.
     pub data_dir: PathBuf,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
     /// A directory of `.wasm` files that is watched: a file's stem is the name of its plugin.
     pub plugins_dir: Option<PathBuf>,
     /// Networks that receivers may be in although they are not public.
@@ -56,6 +61,7 @@ impl EngineConfig {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            clock: Arc::new(SystemClock),
             plugins_dir: None,
             allow: vec![],
             allow_hosts: vec![],

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use hookmill_core::ports::{NewAttempt, StoreError, Work};
+use hookmill_core::ports::{Moment, NewAttempt, StoreError, Work};
 use hookmill_core::retry::Retry;
 use hookmill_core::webhook::Success;
 use hookmill_core::{
     Attempt, DeliveryId, DeliveryState, Event, Fault, Outcome, PluginRun, Request, Response, Webhook, attempt,
 };
 use hookmill_delivery::{Occasion, Sent};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::choose::Choice;
+use crate::clock::until;
 use crate::engine::Inner;
 use crate::feed::Settled;
 use crate::judge::Judged;
@@ -24,7 +25,7 @@ use crate::unrecorded::{Recorded, Unrecorded};
 use crate::webhooks::Hook;
 
 /// After how long a delivery is taken up again that the host itself could not handle.
-const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(5);
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The longest that a receiver is left alone on its own word. Each delivery waits for as long as it asked for itself.
 const REST_MAX: Duration = Duration::from_secs(3600);
@@ -46,12 +47,13 @@ struct Try {
 struct Times {
     begun: Timestamp,
     ended: Timestamp,
+    took: Duration,
 }
 
 impl Inner {
     /// Starts everything whose turn it is.
     pub(crate) fn pump(self: &Arc<Self>) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         // What can't be recorded is better not begun.
         while !self.unrecorded.is_full() {
             // Taken and released each time: a delivery that ends meanwhile wants it too.
@@ -71,7 +73,7 @@ impl Inner {
 
     /// Tries one delivery and settles what came of it.
     async fn deliver(self: Arc<Self>, mut ticket: Ticket) {
-        let begun = self.clock.now();
+        let (begun, since) = (self.clock.now(), self.clock.steady());
         let work = match self.work(&mut ticket).await {
             Ok(Some(work)) => work,
             // Retention has taken it, or somebody by hand.
@@ -79,7 +81,7 @@ impl Inner {
             Err(error) => {
                 tracing::error!(delivery = %ticket.pending.id, %error, "a waiting delivery can't be read; it is read again soon");
                 let mut again = ticket.clone();
-                again.pending.due = begun.checked_add(AGAIN_AFTER).unwrap_or(begun);
+                again.due = since.after(AGAIN_AFTER);
                 return self.not_tried(&ticket, Some(again));
             }
         };
@@ -88,9 +90,9 @@ impl Inner {
             Some(hook) if work.request.is_none() => self.choose(hook, &work.event).await,
             _ => Choice::Nothing,
         };
-        if let Some(until) = hook.as_ref().and_then(|hook| self.suspended_until(hook, &choice)) {
+        if let Some(moment) = hook.as_ref().and_then(|hook| self.suspended_until(hook, &choice)) {
             let mut again = ticket.clone();
-            again.pending.due = until;
+            again.due = moment;
             again.held = true;
             return self.not_tried(&ticket, Some(again));
         }
@@ -118,15 +120,15 @@ impl Inner {
             }
             None => attempt::judge(&tried.outcome, &Success::default(), &Retry::default(), 1, now, 0.0),
         };
-        self.settle(ticket, hook.as_deref(), &work.event, Times { begun, ended: now }, tried, verdict).await;
+        let times = Times { begun, ended: now, took: self.clock.steady().since(since) };
+        self.settle(ticket, hook.as_deref(), &work.event, times, tried, verdict).await;
     }
 
     /// Frees the place of a delivery whose task panicked; it is tried again soon, as after a crash.
     fn try_again_after_a_panic(self: &Arc<Self>, ticket: &Ticket) {
         tracing::error!(delivery = %ticket.pending.id, "a delivery's task panicked; it is tried again soon; please report this");
-        let now = self.clock.now();
         let mut again = ticket.clone();
-        again.pending.due = now.checked_add(AGAIN_AFTER).unwrap_or(now);
+        again.due = self.clock.steady().after(AGAIN_AFTER);
         self.not_tried(ticket, Some(again));
     }
 
@@ -183,11 +185,12 @@ impl Inner {
         ticket: Ticket,
         hook: Option<&Hook>,
         event: &Event,
-        Times { begun, ended }: Times,
+        Times { begun, ended, took }: Times,
         tried: Try,
         verdict: attempt::Verdict,
     ) {
-        let felt = felt(&tried.outcome, ended);
+        let now = self.clock.steady();
+        let felt = felt(&tried.outcome, now);
         if let (Some(hook), attempt::Verdict::Dead(reason)) = (hook, &verdict) {
             self.tell_of_dead(hook, &ticket, event, reason);
         }
@@ -198,7 +201,7 @@ impl Inner {
             Outcome::Unanswered(fault) | Outcome::Refused(fault) => Some(fault),
             Outcome::Answered { .. } | Outcome::Judged { .. } | Outcome::Skipped(_) => None,
         });
-        let duration_ms = u64::try_from(ended.duration_since(begun).as_millis()).unwrap_or(0);
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         // Most of the time nobody listens, and then nothing is told.
         let settled = (self.feed.receiver_count() > 0).then(|| Settled {
             at: begun,
@@ -218,7 +221,7 @@ impl Inner {
         });
         let again = status.next_attempt_at.map(|due| {
             let mut again = ticket.clone();
-            again.pending.due = due;
+            again.due = now.after(until(due, ended));
             if let Some(hook) = hook {
                 again.receiver = hook.receiver.clone();
             }
@@ -240,7 +243,7 @@ impl Inner {
             },
             status,
         });
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let turned = match self.record(&attempt).await {
             Recorded::Yes => {
                 self.count_in_replay(&ticket, state);
@@ -278,7 +281,7 @@ impl Inner {
 
     /// Frees the place of a delivery that says nothing of its receiver.
     fn not_tried(self: &Arc<Self>, ticket: &Ticket, again: Option<Ticket>) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         // Of this, no receiver's state changes.
         let _turned = self.scheduler().done(ticket, again, Felt::Nothing, now);
         self.pump();
@@ -286,7 +289,7 @@ impl Inner {
 }
 
 /// Says what a try tells of the receiver, whatever becomes of the delivery.
-fn felt(outcome: &Outcome, now: Timestamp) -> Felt {
+fn felt(outcome: &Outcome, now: Moment) -> Felt {
     match outcome {
         _ if outcome.is_the_receivers_failure() => Felt::Ill(rest_until(outcome, now)),
         Outcome::Answered { .. } | Outcome::Judged { .. } => Felt::Well,
@@ -295,9 +298,9 @@ fn felt(outcome: &Outcome, now: Timestamp) -> Felt {
 }
 
 /// Returns until when a receiver asked to be left alone, which only these two statuses ask for all that waits.
-fn rest_until(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
+fn rest_until(outcome: &Outcome, now: Moment) -> Option<Moment> {
     let Outcome::Answered { status: 429 | 503, retry_after: Some(asked) } = outcome else { return None };
-    now.checked_add(SignedDuration::try_from((*asked).min(REST_MAX)).ok()?).ok()
+    Some(now.after((*asked).min(REST_MAX)))
 }
 
 impl Try {

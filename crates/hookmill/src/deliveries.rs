@@ -69,7 +69,7 @@ impl Inner {
         if self.stop.is_cancelled() {
             return Err(EngineError::ShuttingDown);
         }
-        let now = self.clock.now();
+        let (now, steady) = (self.clock.now(), self.clock.steady());
         let mut reopened = Vec::with_capacity(rows.len());
         let answers = rows.iter().map(|row| {
             let replay = Replay::after(row.replay.as_ref(), mode, now, replay.cloned());
@@ -86,10 +86,10 @@ impl Inner {
             match (&result, one.waiting) {
                 (Ok(_), Some(waiting)) => {
                     self.replays.superseded(&waiting);
-                    scheduler.restore(Ticket { pending: one.pending, ..waiting }, now);
+                    scheduler.restore(Ticket { pending: one.pending, due: steady, ..waiting }, steady);
                 }
-                (Ok(_), None) => scheduler.add(ticket(&one.hook, one.pending, None), now),
-                (Err(_), Some(waiting)) => scheduler.restore(waiting, now),
+                (Ok(_), None) => scheduler.add(ticket(&one.hook, one.pending, steady, None), steady),
+                (Err(_), Some(waiting)) => scheduler.restore(waiting, steady),
                 (Err(_), None) => scheduler.disclaim(one.pending.key),
             }
         }

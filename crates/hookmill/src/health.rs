@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookmill_core::attempt::Verdict;
-use hookmill_core::ports::{ConfigKey, Revision, Store, StoreError};
+use hookmill_core::ports::{Clock, ConfigKey, Moment, Revision, Store, StoreError};
 use hookmill_core::webhook::Disabled;
 use hookmill_core::{Event, Outcome, TenantId, WebhookName};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::announce::{News, OWN_DOCTYPE};
+use crate::clock::{on_the_wall, until};
 use crate::engine::Inner;
 use crate::scheduler::{Ticket, Turned};
 use crate::webhooks::Hook;
@@ -20,13 +21,15 @@ const KIND: &str = "failing";
 
 /// For how long a webhook must have failed until that is written down, so as to survive a restart: failures that pass
 /// sooner cost no write.
-const WRITTEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
+const WRITTEN_AFTER: Duration = Duration::from_secs(3600);
 
 type Key = (TenantId, WebhookName);
 
 #[derive(Debug, Clone, Copy)]
 struct Failing {
     since: Timestamp,
+    /// How long that had lasted, at a moment of steady time: a clock that is set makes it no longer.
+    lasted: (Duration, Moment),
     /// Set once it is written down.
     revision: Option<Revision>,
     writing: bool,
@@ -57,11 +60,17 @@ pub(crate) struct Health {
 
 impl Health {
     /// Reads what an earlier run wrote down.
-    pub(crate) async fn open(store: &dyn Store, disable_after: Option<Duration>) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        store: &dyn Store,
+        clock: &dyn Clock,
+        disable_after: Option<Duration>,
+    ) -> Result<Self, StoreError> {
+        let (now, steady) = (clock.now(), clock.steady());
         let mut failing = HashMap::new();
         for entry in store.config(KIND).await? {
             if let (Ok(name), Ok(since)) = (WebhookName::new(&entry.key.name), serde_json::from_str(&entry.value)) {
-                let entry_failing = Failing { since, revision: Some(entry.revision), writing: false };
+                let lasted = (until(now, since), steady);
+                let entry_failing = Failing { since, lasted, revision: Some(entry.revision), writing: false };
                 failing.insert((entry.key.tenant, name), entry_failing);
             }
         }
@@ -81,19 +90,17 @@ impl Health {
         failing.remove(&(hook.tenant.clone(), hook.name.clone()))
     }
 
-    /// Takes note of a failure; returns since when there was nothing else, and whether that is to be written down now.
-    fn failed(&self, hook: &Hook, now: Timestamp) -> (Timestamp, bool) {
+    /// Takes note of a failure; returns since when there was nothing else, whether that is too long, and whether it is to
+    /// be written down now.
+    fn failed(&self, hook: &Hook, now: Timestamp, steady: Moment) -> (Timestamp, bool, bool) {
         let mut failing = self.failing();
-        let fresh = Failing { since: now, revision: None, writing: false };
+        let fresh = Failing { since: now, lasted: (Duration::ZERO, steady), revision: None, writing: false };
         let known = failing.entry((hook.tenant.clone(), hook.name.clone())).or_insert(fresh);
-        let lasting = now.duration_since(known.since) >= WRITTEN_AFTER;
+        let lasted = known.lasted.0 + steady.since(known.lasted.1);
+        let lasting = lasted >= WRITTEN_AFTER;
         let write = lasting && known.revision.is_none() && !std::mem::replace(&mut known.writing, lasting);
-        (known.since, write)
-    }
-
-    fn is_too_long(&self, since: Timestamp, now: Timestamp) -> bool {
-        let lasted = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-        self.disable_after.is_some_and(|after| lasted >= after)
+        let too_long = self.disable_after.is_some_and(|after| lasted >= after);
+        (known.since, too_long, write)
     }
 }
 
@@ -115,11 +122,11 @@ impl Inner {
             Outcome::Answered { .. } if gone && !hook.has_one_url() => {}
             Outcome::Answered { .. } if gone => self.disable(hook, "the receiver answered 410 Gone".into()).await,
             _ if speaks_against(outcome) => {
-                let (since, write) = self.health.failed(hook, now);
+                let (since, too_long, write) = self.health.failed(hook, now, self.clock.steady());
                 if write {
                     self.write_health(hook, Some(since), Revision(0));
                 }
-                if self.health.is_too_long(since, now) {
+                if too_long {
                     self.disable(hook, format!("nothing was delivered since {since}, and every try failed")).await;
                 }
             }
@@ -187,6 +194,7 @@ impl Inner {
     pub(crate) fn tell_of_turn(self: &Arc<Self>, hook: &Hook, turned: Turned) {
         match turned {
             Turned::Away(until) => {
+                let until = on_the_wall(&*self.clock, until);
                 tracing::warn!(webhook = %hook.name, tenant = %hook.tenant, %until, "a receiver keeps failing; its deliveries wait");
                 let reason =
                     format!("its receiver keeps failing; what it owes waits until {until}, then one delivery is tried");

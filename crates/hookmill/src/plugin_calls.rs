@@ -36,7 +36,7 @@ impl Inner {
 
     /// Lets deliveries go that wait for a suspended plugin, now that another version may run.
     pub(crate) fn version_changed(self: &Arc<Self>) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         self.scheduler().release_held(now);
         self.pump();
     }

@@ -231,12 +231,13 @@ impl Plugins {
 
     /// Asks whether a version may run now, or is suspended for its failures.
     pub(crate) fn admit(&self, tenant: &TenantId, name: &PluginName, digest: Digest) -> Admission {
-        self.breakers.admit(tenant, name, digest, self.clock.now())
+        self.breakers.admit(tenant, name, digest, self.clock.steady())
     }
 
     /// Takes note of how a run went; returns the suspension if this began or prolonged one.
     pub(crate) fn settle(&self, tenant: &TenantId, name: &PluginName, ran: Ran<'_>) -> Option<Suspension> {
-        self.breakers.settle(tenant, name, ran.digest, ran.fault, self.clock.now())
+        let suspended = self.breakers.settle(tenant, name, ran.digest, ran.fault, self.clock.steady())?;
+        Some(suspended.shown(&*self.clock))
     }
 
     /// Takes note of how a run went beside a canary; returns why the canary is to end, if it is.
@@ -289,7 +290,7 @@ impl Plugins {
             versions: entry.stored.versions(),
             canary: entry.stored.canary.as_ref().map(|canary| self.canaries.info(key, canary)),
             last_canary: entry.stored.last_canary.clone(),
-            suspended: self.breakers.suspension(tenant, name),
+            suspended: self.breakers.suspension(tenant, name).map(|suspended| suspended.shown(&*self.clock)),
             last_failure: entry.last_failure.clone(),
             uploads: self.jobs.of(tenant, name),
         }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use hookmill_core::ports::{Appended, NewEvent, Pending, Record, StoreErrorKind};
+use hookmill_core::ports::{Appended, Moment, NewEvent, Pending, Record, StoreErrorKind};
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, TenantId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::EngineError;
 use crate::announce::OWN_DOCTYPE;
@@ -127,13 +128,14 @@ impl Inner {
                 return;
             }
         };
+        let steady = self.clock.steady();
         for ((place, event, hooks), appended) in matched.into_iter().zip(appended) {
             answers[place] = Some(match appended {
                 Appended::Stored(keys) => {
                     let deliveries = hooks.iter().map(|(_, id)| *id).collect();
                     let mut scheduler = self.scheduler();
                     for ((hook, id), key) in hooks.into_iter().zip(keys) {
-                        let wait = SignedDuration::from_millis(hook.webhook().coalesce_ms.into());
+                        let wait = Duration::from_millis(hook.webhook().coalesce_ms.into());
                         let pending = Pending {
                             key,
                             id,
@@ -142,13 +144,13 @@ impl Inner {
                             doctype: event.doctype.clone(),
                             document: event.document.clone(),
                             tries: 0,
-                            due: now.checked_add(wait).unwrap_or(now),
+                            due: now,
                             replay: None,
                         };
-                        let ticket = ticket(&hook, pending, Some(event.clone()));
+                        let ticket = ticket(&hook, pending, steady.after(wait), Some(event.clone()));
                         if wait.is_zero() {
-                            scheduler.add(ticket, now);
-                        } else if let Some(before) = scheduler.gather(ticket, now) {
+                            scheduler.add(ticket, steady);
+                        } else if let Some(before) = scheduler.gather(ticket, steady) {
                             self.give_way(&before, id);
                         }
                     }
@@ -167,11 +169,12 @@ impl Inner {
 }
 
 /// Makes the ticket of a pending delivery.
-pub(crate) fn ticket(hook: &Hook, pending: Pending, event: Option<Arc<Event>>) -> Ticket {
+pub(crate) fn ticket(hook: &Hook, pending: Pending, due: Moment, event: Option<Arc<Event>>) -> Ticket {
     Ticket {
         receiver: hook.receiver.clone(),
         lane: hook.lane(&pending.doctype, &pending.document),
         pending,
+        due,
         event,
         held: false,
         gathers: false,

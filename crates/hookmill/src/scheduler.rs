@@ -8,8 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use hookmill_core::ports::{DeliveryKey, Pending};
-use jiff::{SignedDuration, Timestamp};
+use hookmill_core::ports::{DeliveryKey, Moment};
 
 use crate::circuit::CircuitPolicy;
 
@@ -35,10 +34,10 @@ pub(crate) struct Scheduler {
     lines: HashMap<Arc<str>, Line>,
     round: VecDeque<Arc<str>>,
     /// Receivers that may start nothing until a moment.
-    asleep: BTreeSet<(Timestamp, Arc<str>)>,
-    later: BTreeMap<(Timestamp, DeliveryKey), Ticket>,
+    asleep: BTreeSet<(Moment, Arc<str>)>,
+    later: BTreeMap<(Moment, DeliveryKey), Ticket>,
     /// Where each of `later` is.
-    times: HashMap<DeliveryKey, Timestamp>,
+    times: HashMap<DeliveryKey, Moment>,
     /// Those of `later` that wait for their plugin.
     held: BTreeSet<DeliveryKey>,
     /// For each document whose events are gathered, the last of them.
@@ -51,7 +50,7 @@ pub(crate) struct Scheduler {
     waiting: usize,
     waiting_bytes: usize,
     /// The due time that the timer was last told of.
-    told_due: Option<Timestamp>,
+    told_due: Option<Moment>,
     closed: bool,
 }
 
@@ -97,7 +96,7 @@ impl Scheduler {
     }
 
     /// Takes a delivery in that is neither waiting nor under way.
-    pub(crate) fn add(&mut self, mut ticket: Ticket, now: Timestamp) {
+    pub(crate) fn add(&mut self, mut ticket: Ticket, now: Moment) {
         self.present.insert(ticket.pending.key);
         if self.waiting_bytes + ticket.bytes() > self.limits.waiting_bytes_max {
             ticket.event = None;
@@ -116,12 +115,12 @@ impl Scheduler {
 
     /// Takes a fresh delivery in whose webhook gathers events: it is due with the one that waits for the same document
     /// already, and takes its place. Returns that one, which is to be settled.
-    pub(crate) fn gather(&mut self, mut ticket: Ticket, now: Timestamp) -> Option<Ticket> {
+    pub(crate) fn gather(&mut self, mut ticket: Ticket, now: Moment) -> Option<Ticket> {
         let document = ticket.document();
         let waiting = self.gathering.get(&document).copied();
         let before = waiting.and_then(|key| self.take_waiting(key, &document));
         if let Some(before) = &before {
-            ticket.pending.due = before.pending.due;
+            ticket.due = before.due;
             self.settled(before, now);
         }
         ticket.gathers = true;
@@ -150,8 +149,8 @@ impl Scheduler {
         self.later.remove(&(due, key))
     }
 
-    fn place(&mut self, mut ticket: Ticket, now: Timestamp) {
-        let Pending { due, key, .. } = ticket.pending;
+    fn place(&mut self, mut ticket: Ticket, now: Moment) {
+        let (due, key) = (ticket.due, ticket.pending.key);
         if due > now {
             if ticket.held {
                 self.held.insert(key);
@@ -181,7 +180,7 @@ impl Scheduler {
     }
 
     /// Lets go what has waited for its time.
-    fn wake(&mut self, now: Timestamp) {
+    fn wake(&mut self, now: Moment) {
         while let Some(key) = self.later.keys().next().filter(|(due, _)| *due <= now).map(|(_, key)| *key) {
             if let Some(ticket) = self.take_later(key) {
                 self.place(ticket, now);
@@ -202,7 +201,7 @@ impl Scheduler {
     }
 
     /// Returns the next delivery to start now, which is under way from here on.
-    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Ticket> {
+    pub(crate) fn next(&mut self, now: Moment) -> Option<Ticket> {
         // First, or the timer would find the same due time again and again.
         self.wake(now);
         if self.closed || self.in_flight >= self.limits.in_flight_max {
@@ -228,13 +227,7 @@ impl Scheduler {
 
     /// Takes note that a delivery is not under way any more; `again` is the same one, if it is to be tried again.
     /// Returns how its receiver's state changed, if it did.
-    pub(crate) fn done(
-        &mut self,
-        ticket: &Ticket,
-        again: Option<Ticket>,
-        felt: Felt,
-        now: Timestamp,
-    ) -> Option<Turned> {
+    pub(crate) fn done(&mut self, ticket: &Ticket, again: Option<Ticket>, felt: Felt, now: Moment) -> Option<Turned> {
         let turned = self.freed(ticket, felt, now);
         self.ended(ticket, again, now);
         turned
@@ -242,13 +235,13 @@ impl Scheduler {
 
     /// Frees the place of a delivery of which is not to be heard yet: it is here until [`ended`](Self::ended), and its
     /// lane is taken.
-    pub(crate) fn freed(&mut self, ticket: &Ticket, felt: Felt, now: Timestamp) -> Option<Turned> {
+    pub(crate) fn freed(&mut self, ticket: &Ticket, felt: Felt, now: Moment) -> Option<Turned> {
         self.in_flight -= 1;
         self.feel(&ticket.receiver.name, felt, now)
     }
 
     /// Takes note of what becomes of a delivery whose place is free.
-    pub(crate) fn ended(&mut self, ticket: &Ticket, again: Option<Ticket>, now: Timestamp) {
+    pub(crate) fn ended(&mut self, ticket: &Ticket, again: Option<Ticket>, now: Moment) {
         if let Some(mut again) = again {
             // Its event need not be in memory until then.
             again.event = None;
@@ -259,7 +252,7 @@ impl Scheduler {
         }
     }
 
-    fn feel(&mut self, receiver: &Arc<str>, felt: Felt, now: Timestamp) -> Option<Turned> {
+    fn feel(&mut self, receiver: &Arc<str>, felt: Felt, now: Moment) -> Option<Turned> {
         let line = self.lines.get_mut(receiver)?;
         line.in_flight -= 1;
         let turned = match felt {
@@ -284,7 +277,7 @@ impl Scheduler {
         turned
     }
 
-    fn settled(&mut self, ticket: &Ticket, now: Timestamp) {
+    fn settled(&mut self, ticket: &Ticket, now: Moment) {
         self.present.remove(&ticket.pending.key);
         if let Some(lane) = &ticket.lane {
             match self.lanes.get_mut(lane).and_then(BTreeMap::pop_first) {
@@ -295,10 +288,10 @@ impl Scheduler {
     }
 
     /// Lets all go now that wait for a suspended plugin: it is another version, perhaps.
-    pub(crate) fn release_held(&mut self, now: Timestamp) {
+    pub(crate) fn release_held(&mut self, now: Moment) {
         for key in std::mem::take(&mut self.held) {
             let Some(mut ticket) = self.take_later(key) else { continue };
-            ticket.pending.due = now;
+            ticket.due = now;
             self.place(ticket, now);
         }
     }
@@ -323,14 +316,14 @@ impl Scheduler {
     }
 
     /// Puts a withdrawn delivery back, which still heads its lane.
-    pub(crate) fn restore(&mut self, ticket: Ticket, now: Timestamp) {
+    pub(crate) fn restore(&mut self, ticket: Ticket, now: Moment) {
         self.waiting += 1;
         self.waiting_bytes += ticket.bytes();
         self.place(ticket, now);
     }
 
     /// Returns when the next delivery that waits for a time is due.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+    pub(crate) fn next_due(&self) -> Option<Moment> {
         let due = self.later.keys().next().map(|(due, _)| *due);
         let wakes = self.asleep.first().map(|(until, _)| *until);
         due.into_iter().chain(wakes).min()
@@ -340,22 +333,6 @@ impl Scheduler {
     pub(crate) fn due_moved(&mut self) -> bool {
         let due = self.next_due();
         std::mem::replace(&mut self.told_due, due) != due
-    }
-
-    /// Moves every time that something waits for: the clock was set by so much, and the wait is as long as it was.
-    pub(crate) fn shift(&mut self, by: SignedDuration) {
-        let moved = |at: Timestamp| at.checked_add(by).unwrap_or(at);
-        let later = std::mem::take(&mut self.later).into_iter().map(|((due, key), mut ticket)| {
-            ticket.pending.due = moved(due);
-            ((moved(due), key), ticket)
-        });
-        self.later = later.collect();
-        self.times.values_mut().for_each(|due| *due = moved(*due));
-        self.asleep = std::mem::take(&mut self.asleep).into_iter().map(|(until, name)| (moved(until), name)).collect();
-        for line in self.lines.values_mut() {
-            line.asleep_until = line.asleep_until.map(moved);
-            line.shift(by);
-        }
     }
 
     /// Starts nothing any more.

@@ -168,7 +168,7 @@ impl Inner {
         self.tell(entry.settled);
         if let Some(ticket) = entry.ticket {
             self.count_in_replay(&ticket, entry.attempt.status.state);
-            let now = self.clock.now();
+            let now = self.clock.steady();
             self.scheduler().ended(&ticket, entry.again, now);
         }
     }

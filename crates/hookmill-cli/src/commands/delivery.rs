@@ -60,7 +60,7 @@ async fn list(client: &Client, filter: &Filter, limit: usize, output: &Output) -
         .map(|row| {
             [
                 field(row, "id").into(),
-                received(row).into(),
+                to_the_second(row, "received_at").into(),
                 field(row, "webhook").into(),
                 format!("{} {}", field(row, "doctype"), field(row, "document")).into(),
                 field(row, "doc_event").into(),
@@ -77,9 +77,9 @@ async fn list(client: &Client, filter: &Filter, limit: usize, output: &Output) -
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells when a delivery's event was received, to the second; `--since` takes it as it is.
-fn received(row: &Value) -> String {
-    let text = field(row, "received_at");
+/// Tells a time to the second; `--since` takes it as it is.
+pub(super) fn to_the_second(row: &Value, name: &str) -> String {
+    let text = field(row, name);
     text.parse::<Timestamp>().map_or(text, |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 

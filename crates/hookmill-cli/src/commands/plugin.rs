@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use hookmill::core::PluginName;
 use hookmill::core::limits::BODY_BYTES_MAX;
 use hookmill::plugin::{Inspection, PluginLimits, inspect};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     plugin_bench, plugin_build, plugin_dev, plugin_host, plugin_inspect, plugin_push, plugin_run, plugin_show,
@@ -16,7 +16,7 @@ use crate::api::Client;
 use crate::args::{Connection, Plugin};
 use crate::commands::read;
 use crate::exit_code::{Failure, PLUGIN, USAGE};
-use crate::output::{Output, Span, bytes, field, inline};
+use crate::output::{Output, bytes, inline};
 use crate::templates;
 
 pub(crate) async fn run(command: Plugin, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {

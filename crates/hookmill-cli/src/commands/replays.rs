@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
+use super::delivery::to_the_second;
 use crate::api::Client;
 use crate::args::{Filter, Mode};
 use crate::exit_code::{FAILED, Failure};
@@ -113,7 +114,7 @@ async fn list(client: &Client, output: &Output) -> anyhow::Result<ExitCode> {
         .map(|job| {
             [
                 field(job, "id").into(),
-                field(job, "begun_at").into(),
+                to_the_second(job, "begun_at").into(),
                 Span::State(field(job, "state")),
                 field(job, "matched").into(),
                 field(job, "redelivered").into(),
@@ -148,7 +149,7 @@ async fn watch(client: &Client, mut job: Value, output: &Output) -> anyhow::Resu
                 }
             },
             _ = tokio::signal::ctrl_c() => {
-                bar.abandon();
+                bar.finish_and_clear();
                 output.answer(&job, || {
                     let id = field(&job, "id");
                     format!("the server goes on; `hookmill delivery replays {id}` watches it, `--cancel` cancels it")
@@ -176,8 +177,8 @@ async fn watch(client: &Client, mut job: Value, output: &Output) -> anyhow::Resu
 }
 
 fn show(bar: &ProgressBar, job: &Value) {
-    bar.set_length(number(job, "matched"));
-    bar.set_position(tried(job) + number(job, "passed_over"));
+    bar.set_length(number(job, "matched").saturating_sub(number(job, "passed_over")));
+    bar.set_position(tried(job));
     bar.set_message(match job["state"].as_str() {
         Some("counting") => "counting".to_owned(),
         _ => format!("sent again {}", group(number(job, "redelivered"))),

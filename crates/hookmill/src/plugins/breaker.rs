@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hookmill_core::ports::{Clock, Moment};
 use hookmill_core::{Digest, Fault, PluginName, TenantId};
-use jiff::Timestamp;
 
 use super::stored::Suspension;
 use crate::circuit::{Circuit, CircuitPolicy};
+use crate::clock::on_the_wall;
 
 /// A version has a breaker of its own, for two may run side by side: a canary, or one that a webhook stays on.
 type Key = (TenantId, PluginName, Digest);
@@ -24,7 +25,24 @@ struct Breaker {
 pub(crate) enum Admission {
     Run,
     /// Not before this moment.
-    WaitUntil(Timestamp),
+    WaitUntil(Moment),
+}
+
+/// A version that is suspended, until a moment of steady time.
+#[derive(Debug)]
+pub(super) struct Suspended {
+    digest: Digest,
+    failures: u32,
+    until: Moment,
+    reason: String,
+}
+
+impl Suspended {
+    /// Returns it as people are told of it.
+    pub(super) fn shown(self, clock: &dyn Clock) -> Suspension {
+        let Self { digest, failures, until, reason } = self;
+        Suspension { digest, failures, until: on_the_wall(clock, until), reason }
+    }
 }
 
 /// The breakers of all versions. Only those that failed last have one.
@@ -37,7 +55,7 @@ impl Breakers {
     }
 
     /// Asks whether this version may run. Who is let through must call [`settle`](Self::settle).
-    pub(crate) fn admit(&self, tenant: &TenantId, name: &PluginName, digest: Digest, now: Timestamp) -> Admission {
+    pub(crate) fn admit(&self, tenant: &TenantId, name: &PluginName, digest: Digest, now: Moment) -> Admission {
         let mut breakers = self.breakers();
         if breakers.is_empty() {
             return Admission::Run;
@@ -53,14 +71,14 @@ impl Breakers {
 
     /// Takes note of how a run went; returns the suspension if this began or prolonged one. What the document or the
     /// settings are to blame for is no failure of the plugin.
-    pub(crate) fn settle(
+    pub(super) fn settle(
         &self,
         tenant: &TenantId,
         name: &PluginName,
         digest: Digest,
         fault: Option<&Fault>,
-        now: Timestamp,
-    ) -> Option<Suspension> {
+        now: Moment,
+    ) -> Option<Suspended> {
         let mut breakers = self.breakers();
         let fault = fault.filter(|fault| is_the_plugins(fault));
         if fault.is_none() && breakers.is_empty() {
@@ -75,8 +93,9 @@ impl Breakers {
         breaker.reason = format!("{}: {}", fault.code, fault.message);
         let until = breaker.circuit.failed(&CircuitPolicy::default(), now)?;
         let (failures, reason) = (breaker.circuit.failures(), &breaker.reason);
-        tracing::warn!(plugin = %name, %digest, failures, %until, reason, "a plugin keeps failing; its deliveries wait");
-        Some(Suspension { digest, failures, until, reason: reason.clone() })
+        let secs = until.since(now).as_secs();
+        tracing::warn!(plugin = %name, %digest, failures, secs, reason, "a plugin keeps failing; its deliveries wait");
+        Some(Suspended { digest, failures, until, reason: reason.clone() })
     }
 
     /// Takes note that a run that was let through did not take place: the condition held it back, say.
@@ -95,14 +114,14 @@ impl Breakers {
         self.breakers().retain(|(of_tenant, of, _), _| of_tenant != tenant || of != name);
     }
 
-    pub(super) fn suspension(&self, tenant: &TenantId, name: &PluginName) -> Option<Suspension> {
+    pub(super) fn suspension(&self, tenant: &TenantId, name: &PluginName) -> Option<Suspended> {
         let breakers = self.breakers();
         let of_plugin = breakers.iter().filter(|((of_tenant, of, _), _)| of_tenant == tenant && of == name);
         // Of several, the one that waits longest is what holds up most.
         let open =
             of_plugin.filter_map(|((.., digest), breaker)| Some((*digest, breaker.circuit.open_until()?, breaker)));
         let (digest, until, Breaker { circuit, reason }) = open.max_by_key(|(_, until, _)| *until)?;
-        Some(Suspension { digest, failures: circuit.failures(), until, reason: reason.clone() })
+        Some(Suspended { digest, failures: circuit.failures(), until, reason: reason.clone() })
     }
 }
 
@@ -113,6 +132,8 @@ fn is_the_plugins(fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     struct Stand {
@@ -128,11 +149,11 @@ mod tests {
             Self { breakers: Breakers::default(), tenant, name, digest: Digest::of(b"1") }
         }
 
-        fn admit(&self, secs: i64) -> Admission {
+        fn admit(&self, secs: u64) -> Admission {
             self.breakers.admit(&self.tenant, &self.name, self.digest, at(secs))
         }
 
-        fn settle(&self, code: Option<&str>, secs: i64) {
+        fn settle(&self, code: Option<&str>, secs: u64) {
             let fault = code.map(|code| Fault { code: code.into(), message: "why".into(), backtrace: None });
             let _suspension = self.breakers.settle(&self.tenant, &self.name, self.digest, fault.as_ref(), at(secs));
         }
@@ -142,8 +163,8 @@ mod tests {
         }
     }
 
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::from_second(secs).expect("in range")
+    fn at(secs: u64) -> Moment {
+        Moment::new(Duration::from_secs(secs))
     }
 
     #[test]

@@ -10,8 +10,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use hookmill_core::ports::Moment;
 use hookmill_core::webhook::RateLimit;
-use jiff::{SignedDuration, Timestamp};
 
 use super::Ticket;
 use crate::circuit::Circuit;
@@ -24,16 +24,16 @@ pub(super) struct Line {
     /// Whether the receiver stands in the round of those that may start something.
     pub(super) in_round: bool,
     /// Until when nothing starts: the receiver asked for it, its circuit is open, or its rate is used up.
-    pub(super) asleep_until: Option<Timestamp>,
+    pub(super) asleep_until: Option<Moment>,
     /// Until when the receiver asked to be left alone.
-    pub(super) rest_until: Option<Timestamp>,
+    pub(super) rest_until: Option<Moment>,
     pub(super) circuit: Circuit,
     pacer: Option<Pacer>,
 }
 
 impl Line {
     /// Returns until when the next must wait; none if it may start now, which it then must.
-    pub(super) fn wait(&mut self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn wait(&mut self, now: Moment) -> Option<Moment> {
         if let Some(until) = self.rest_until.filter(|until| *until > now).or_else(|| self.circuit.wait(now)) {
             return Some(until);
         }
@@ -59,13 +59,6 @@ impl Line {
             && self.asleep_until.is_none()
             && self.pacer.is_none()
             && self.circuit == Circuit::default()
-    }
-
-    /// Moves all its times: the clock was set by so much.
-    pub(super) fn shift(&mut self, by: SignedDuration) {
-        self.rest_until = self.rest_until.map(|until| until.checked_add(by).unwrap_or(until));
-        self.circuit.shift(by);
-        self.pacer = None;
     }
 }
 
@@ -99,12 +92,11 @@ impl Pacer {
         Self { rate, limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock }
     }
 
-    fn wait(&self, now: Timestamp) -> Option<Timestamp> {
-        let nanos = u64::try_from(now.as_nanosecond()).unwrap_or(0);
+    fn wait(&self, now: Moment) -> Option<Moment> {
+        let nanos = u64::try_from(now.since_start().as_nanos()).unwrap_or(u64::MAX);
         self.clock.0.store(nanos, Ordering::Relaxed);
         let wait = self.limiter.check().err()?.wait_time_from(Nanos::new(nanos));
         // At least a microsecond, or rounding could ask again at once and for ever.
-        let span = SignedDuration::try_from(wait.max(Duration::from_micros(1))).unwrap_or(SignedDuration::MAX);
-        Some(now.checked_add(span).unwrap_or(Timestamp::MAX))
+        Some(now.after(wait.max(Duration::from_micros(1))))
     }
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use hookmill_core::ports::Pending;
+use hookmill_core::ports::{Moment, Pending};
 use hookmill_core::webhook::RateLimit;
 use hookmill_core::{Event, ReplayId, TenantId, WebhookName};
-use jiff::Timestamp;
 
 /// Whose line a delivery stands in: a tenant's way to scheme, host and port of a URL, so that no tenant's trouble is
 /// another's; or a webhook's own, where it has a rate limit or a URL for each document.
@@ -21,7 +20,7 @@ pub(crate) enum Felt {
     /// It answered as one does that works.
     Well,
     /// It did not answer, or said that it can't; and until when it asked to be left alone, if it did.
-    Ill(Option<Timestamp>),
+    Ill(Option<Moment>),
     /// It was not asked.
     Nothing,
 }
@@ -30,7 +29,7 @@ pub(crate) enum Felt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turned {
     /// It failed so often that its line waits until this moment.
-    Away(Timestamp),
+    Away(Moment),
     /// It works again.
     Back,
 }
@@ -48,6 +47,8 @@ pub(crate) struct Lane {
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket {
     pub(crate) pending: Pending,
+    /// When it is due; what `pending` says of that is for the store.
+    pub(crate) due: Moment,
     pub(crate) receiver: Receiver,
     pub(crate) lane: Option<Lane>,
     /// The event, as long as memory has room for it.
