@@ -36,7 +36,8 @@ async fn all_arrive(served: &Served, taken: &[String]) {
     served.stand.receiver.release(1000);
     let requests = served.stand.receiver.wait_for_requests(taken.len()).await;
     wait_until("all to be settled", async || served.stand.engine.load() == (0, 0)).await;
-    let name = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap()["name"].as_str().unwrap().to_owned();
+    let name =
+        |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON")["name"].as_str().expect("a name").to_owned();
     let got: Vec<_> = requests.iter().map(|request| name(&request.body)).collect();
     assert_eq!(got.len(), served.stand.receiver.count());
     let (got, taken): (HashSet<_>, HashSet<_>) = (got.iter().collect(), taken.iter().collect());

@@ -202,6 +202,7 @@ async fn run(nth: usize, fault: StoreFault) -> Run {
     Run { struck, lost: EVENTS - arrived, twice, restarts: site.restarts }
 }
 
+#[allow(clippy::print_stdout, reason = "figures, for whoever looks at a test")]
 async fn each_call_fails_once(fault: StoreFault, twice_max: usize) {
     let (mut runs, mut lost, mut twice, mut restarts) = (0, 0, 0, 0);
     for first in (1..).step_by(TOGETHER) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Running, command, ended, run};
+use crate::support::{Running, command, ended, refused, run};
 
 const EVENTS: usize = 300;
 const PAGE: usize = 8192;
@@ -55,7 +55,7 @@ fn a_server_goes_on_with_what_was_salvaged() {
 
     let hit = damage(&data.join("hookmill.db"));
     let damaged = std::fs::read(data.join("hookmill.db")).expect("a file");
-    let refused = ended(&mut serve(&data), "");
+    let refused = refused(&mut serve(&data));
     assert!(refused.code == Some(1) && refused.err.contains("[store_damaged]"), "{refused:?}");
     assert!(refused.err.contains("hookmill salvage --data"), "{}", refused.err);
     let [from, to] = [&data, &new].map(|path| path.to_str().expect("UTF-8"));

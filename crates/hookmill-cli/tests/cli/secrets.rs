@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hookmill_testing::{Answer, Receiver, wait_until};
 use serde_json::{Value, json};
 
-use crate::support::{Ended, Running, TOKEN, command, component, ended};
+use crate::support::{Ended, Running, TOKEN, command, component, refused};
 
 const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const KEYS: [&str; 2] =
@@ -241,12 +241,12 @@ fn a_key_from_a_file_or_the_environment_opens_what_it_sealed_and_no_other_does()
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
         serve
     };
-    for refused in [ended(serve().env("HOOKMILL_SECRET_KEY", KEYS[1]), ""), ended(&mut serve(), "")] {
-        assert_eq!(refused.code, Some(1), "{refused:?}");
-        assert!(refused.err.contains("[secret_key_wrong]") && refused.err.contains("--secret-key"), "{}", refused.err);
+    for ended in [refused(serve().env("HOOKMILL_SECRET_KEY", KEYS[1])), refused(&mut serve())] {
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("[secret_key_wrong]") && ended.err.contains("--secret-key"), "{}", ended.err);
     }
     assert!(!data.join("secret.key").exists());
-    let malformed = ended(serve().env("HOOKMILL_SECRET_KEY", "no key"), "");
+    let malformed = refused(serve().env("HOOKMILL_SECRET_KEY", "no key"));
     assert!(malformed.code == Some(2) && malformed.err.contains("[secret_key_unusable]"), "{malformed:?}");
     let by_environment = Running::server_with(&data, |serve| {
         serve.env("HOOKMILL_SECRET_KEY", KEYS[0]);

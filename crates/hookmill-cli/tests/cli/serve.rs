@@ -158,3 +158,24 @@ fn what_is_no_proxy_and_no_host_stops_the_start() {
     }
     assert!(!dir.path().join("data").exists(), "the engine was started");
 }
+
+#[test]
+fn the_limits_of_file_and_options_hold() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = dir.path().join("hookmill.toml");
+    std::fs::write(&config, "waiting-max = 100\nin-flight-per-receiver = 1\nin-flight = 10\ndisable-after = 0\n")
+        .expect("written");
+    let receiver = Running::receiver(&["--delay", "10m"]);
+    let server = Running::server_with(&dir.path().join("data"), |serve| {
+        serve.args(["--waiting-max", "3", "--grace", "0", "--config"]).arg(&config);
+    });
+    let webhook = format!(r#"{{"doctype":"Note","doc_event":"x","request_url":"{}"}}"#, receiver.url);
+    server.call_with(&["webhook", "apply", "-", "--name", "notes"], &webhook).ok();
+    let event = r#"{"doctype":"Note","doc_event":"x","doc":{"name":"N"}}"#;
+    let taken = (0..10).take_while(|_| server.call_with(&["event", "send", "-"], event).code == Some(0)).count();
+    assert!((3..=4).contains(&taken), "one is under way, three wait: {taken} were taken");
+    let refused = server.call_with(&["event", "send", "-"], event);
+    assert!(refused.code == Some(1) && refused.err.contains("[overloaded]"), "{refused:?}");
+    let zero = ended(serve_in(&dir).args(["--in-flight", "0"]), "");
+    assert!(zero.code == Some(2) && zero.err.contains("--in-flight"), "{zero:?}");
+}

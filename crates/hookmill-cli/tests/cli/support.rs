@@ -81,6 +81,16 @@ pub(crate) fn ended(command: &mut Command, input: &str) -> Ended {
     }
 }
 
+/// Runs a command that is to be refused: one that goes on instead is ended, and fails the test.
+pub(crate) fn refused(command: &mut Command) -> Ended {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    ended_in_time(&mut child);
+    let output = child.wait_with_output().expect("it ended");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
 /// Waits until a program has ended by itself; returns its exit code.
 pub(crate) fn ended_in_time(child: &mut Child) -> Option<i32> {
     let begun = std::time::Instant::now();

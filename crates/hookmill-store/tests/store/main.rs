@@ -1,6 +1,6 @@
 //! Both stores against the suite, and what only a file can go through.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test are tests too")]
 
 use std::sync::Arc;
 
