@@ -7,6 +7,7 @@ mod bounds;
 mod condition;
 mod form;
 mod frappe;
+mod jinja;
 mod native;
 mod python;
 mod rows;
@@ -42,7 +43,7 @@ pub struct Renderer {
 /// Whose language conditions and templates are written in.
 #[derive(Debug, Clone)]
 enum Rules {
-    Native(native::Rules),
+    Native(Box<native::Rules>),
     Frappe(frappe::Rules),
 }
 
@@ -95,7 +96,7 @@ impl Renderer {
         let rules = if webhook.profile.is_frappe() {
             Rules::Frappe(frappe::Rules::compile(&webhook)?)
         } else {
-            Rules::Native(native::Rules::compile(&webhook)?)
+            Rules::Native(Box::new(native::Rules::compile(&webhook)?))
         };
         Ok(Self { webhook, rules })
     }
@@ -261,10 +262,10 @@ impl Renderer {
             return Ok(None);
         };
         let layout = match webhook.profile {
-            Profile::FrappeNewest => python::dumps::Layout::Indented,
-            _ => python::dumps::Layout::OneLine,
+            Profile::FrappeNewest => python::dumps::Layout::indented(),
+            _ => python::dumps::Layout::payload(),
         };
-        Ok(Some(python::dumps::dumps(&payload, layout)))
+        python::dumps::dumps(&payload, &layout).map(Some).map_err(|error| bad_document(&error))
     }
 
     fn template(&self, name: &str, code: &'static str, names: &Names) -> Result<String, RenderError> {
@@ -284,16 +285,20 @@ fn environment(webhook: &Webhook) -> Result<Environment<'static>, WebhookError> 
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(RECURSION_MAX);
     environment.add_filter("join", bounds::join);
-    let url = webhook.dynamic_url.then(|| (URL.to_owned(), webhook.request_url.trim()));
-    let body = webhook.json_template.as_ref().map(|template| (BODY.to_owned(), template.as_str()));
-    let headers = webhook.headers.iter().enumerate().filter(|(_, header)| header.template);
-    let headers = headers.map(|(place, header)| (header_template(place), header.value.as_str()));
-    for (name, template) in url.into_iter().chain(body).chain(headers) {
-        let field = name.split('.').next().unwrap_or_default().to_owned();
-        check_blocks(&field, template)?;
-        environment.add_template_owned(name, template.to_owned()).map_err(|error| invalid(&field, &error))?;
+    for (name, field, template) in templates(webhook) {
+        check_blocks(field, template)?;
+        environment.add_template_owned(name, template.to_owned()).map_err(|error| invalid(field, &error))?;
     }
     Ok(environment)
+}
+
+/// Returns a webhook's templates: the name of each, its field and its text.
+fn templates(webhook: &Webhook) -> impl Iterator<Item = (String, &'static str, &str)> {
+    let url = webhook.dynamic_url.then(|| (URL.to_owned(), URL, webhook.request_url.trim()));
+    let body = webhook.json_template.as_ref().map(|template| (BODY.to_owned(), BODY, template.as_str()));
+    let headers = webhook.headers.iter().enumerate().filter(|(_, header)| header.template);
+    let headers = headers.map(|(place, header)| (header_template(place), "headers", header.value.as_str()));
+    url.into_iter().chain(body).chain(headers)
 }
 
 /// Returns the name of a header's template.
