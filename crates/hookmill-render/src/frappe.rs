@@ -7,6 +7,7 @@ use hookmill_core::{Event, Webhook, WebhookError};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::condition::Condition;
 use crate::jinja::Template;
@@ -25,7 +26,7 @@ pub(crate) struct Rules {
 pub(crate) struct Names {
     pub(crate) doc: Shared<Dict>,
     pub(crate) before: Option<Shared<Dict>>,
-    pub(crate) event: Happening,
+    pub(crate) event: Arc<Happening>,
 }
 
 /// What conditions and templates may ask beside the document.
@@ -50,7 +51,28 @@ impl Names {
             id: event.id.to_string(),
         };
         let before = event.before.as_ref().map(|before| object(before.as_str())).transpose()?;
-        Ok(Self { doc: object(event.doc.as_str())?, before, event: happening })
+        Ok(Self { doc: object(event.doc.as_str())?, before, event: Arc::new(happening) })
+    }
+
+    /// Returns a copy that a template may change and take apart: what it does to the document is seen by itself alone.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = |entries: &Shared<Dict>| {
+            let entries = entries.get();
+            Shared::new(entries.iter().map(|(key, value)| (key.clone(), copied(value))).collect())
+        };
+        Self { doc: copy(&self.doc), before: self.before.as_ref().map(copy), event: Arc::clone(&self.event) }
+    }
+}
+
+fn copied(value: &Py) -> Py {
+    match value {
+        Py::List(items) => Py::list(items.get().iter().map(copied)),
+        Py::Dict(kind, entries) => {
+            let entries = entries.get();
+            let entries = entries.iter().map(|(key, value)| (key.clone(), copied(value)));
+            Py::Dict(*kind, Shared::new(entries.collect()))
+        }
+        other => other.clone(),
     }
 }
 

@@ -139,7 +139,7 @@ impl Py {
             Self::Dict(kind, entries) => *kind == DictKind::Document || !entries.get().is_empty(),
             Self::Delta(span) => !span.is_zero(),
             Self::Big(_) | Self::Date(_) | Self::DateTime(_) | Self::Time(_) => true,
-            Self::Object(object) => object.iterate().is_none_or(|items| !items.is_empty()),
+            Self::Object(object) => object.length().is_none_or(|length| length > 0),
         }
     }
 
@@ -168,6 +168,18 @@ impl Py {
             Self::Tuple(items) | Self::Set(items) => 16 + 32 * items.len(),
             Self::Dict(_, entries) => 16 + 64 * entries.get().len(),
             _ => 16,
+        }
+    }
+
+    /// Tells whether nothing else holds the value yet.
+    pub(crate) fn is_new(&self) -> bool {
+        match self {
+            Self::Str(text) | Self::Big(text) => Arc::strong_count(text) == 1,
+            Self::List(items) => items.is_new(),
+            Self::Tuple(items) | Self::Set(items) => Arc::strong_count(items) == 1,
+            Self::Dict(_, entries) => entries.is_new(),
+            Self::Object(object) => Arc::strong_count(object) == 1,
+            _ => true,
         }
     }
 

@@ -135,6 +135,7 @@ fn a_body_is_read_and_written_by_pythons_rules() {
     check_body(json!({}), "{}");
     let broken = rendered(&json!({"json_template": "{\n \"a\": {{ doc.title }}\n}"})).expect_err("no JSON");
     assert!(broken.code() == "json_template_not_json" && broken.to_string().contains("line 2"), "{broken}");
+    assert!(broken.to_string().contains("`{\n \"a\": Ana's \"list\"\n}`"), "{broken}");
 }
 
 #[test]
@@ -208,6 +209,43 @@ fn lists_and_dictionaries_change_for_every_name_that_they_have() {
         "{% for row in doc.items %}{% set _ = row.update({'n': loop.index}) %}{% endfor %}{{ doc['items'][1].n }}",
         "2",
     );
+}
+
+#[test]
+fn what_one_template_does_to_the_document_no_other_sees() {
+    let fields = json!({
+        "request_url": "http://h/{{ doc.items[0].item_code }}/{{ doc.items|length }}", "dynamic_url": true,
+        "headers": [
+            {"key": "X-A", "value": "{% set _ = doc.pop('title') %}{% set _ = doc['items'].pop() %}{{ doc['items']|length }}", "template": true},
+            {"key": "X-B", "value": "{{ doc['items']|length }}{{ doc['items'][1].item_code }}", "template": true},
+        ],
+        "json_template": "{{ [doc['items']|map(attribute='item_code')|list, doc.title is none]|tojson }}",
+    });
+    let request = rendered(&fields).expect("renders");
+    assert_eq!(request.url, "http://h/SKU-1/2");
+    let values: Vec<&str> = request.headers.iter().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(values, ["1", "2SKU-2"]);
+    assert_eq!(String::from_utf8_lossy(&request.body), r#"[["SKU-1", "SKU-2"], false]"#);
+}
+
+#[test]
+fn what_was_there_before_costs_nothing_and_going_through_it_does() {
+    let rows = "{% set l = range(2000)|list %}";
+    let often = "{% for i in l %}{% set _ = l[0] or l %}{% endfor %}{% set out = [] %}{% for i in l %}{% set _ = out.append(i) %}{% endfor %}";
+    check(&format!("{rows}{often}{{{{ out|length }}}}"), "2000");
+    let costly = [
+        "{% set s = 'x' * 1000000 %}{% for i in range(100000) %}{% set _ = s[i] %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% if -1 in l %}{% endif %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% set _ = l.count(i) %}{% endfor %}",
+        "{% set r = range(100000) %}{% for i in r %}{% set _ = r[i] %}{% endfor %}",
+        "{% set s = 'x' * 1000000 %}{% for i in range(100000) %}{% set _ = s.find('y') %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% set _ = l|max %}{% endfor %}",
+    ];
+    for template in costly {
+        let error = rendered(&json!({"json_template": template})).expect_err(template).to_string();
+        assert!(error.contains("steps"), "{template}: {error}");
+    }
+    check("{% set r = range(100000) %}{% for i in r %}{% if r %}{% endif %}{% endfor %}{{ r|length }}", "100000");
 }
 
 #[test]

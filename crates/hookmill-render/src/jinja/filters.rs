@@ -105,7 +105,7 @@ pub(super) fn is_safe(printed: &Expr) -> bool {
 }
 
 /// Applies a filter.
-pub(super) fn apply(run: &mut Run<'_>, name: &str, value: &Py, args: &Args) -> Made {
+pub(super) fn apply(run: &mut Run, name: &str, value: &Py, args: &Args) -> Made {
     // What a filter goes through, it goes through without counting.
     let mut left = WEIGHT_MAX;
     value.weigh(&mut left)?;
@@ -187,9 +187,7 @@ fn soft(value: &Py) -> Result<String, String> {
 }
 
 fn number(name: &str, value: &Py, args: &Args) -> Made {
-    if let Py::Missing(missing) = value
-        && name != "float"
-    {
+    if let Py::Missing(missing) = value {
         return Err(missing.error());
     }
     match name {

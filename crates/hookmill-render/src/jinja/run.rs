@@ -34,8 +34,9 @@ pub(super) struct Fault {
 pub(super) type Result<T> = std::result::Result<T, Fault>;
 
 /// One filling of a template.
-pub(super) struct Run<'a> {
-    pub(super) names: &'a Names,
+pub(super) struct Run {
+    /// A copy of its own, which is taken apart in the end.
+    pub(super) names: Names,
     /// What `doc` is: a dictionary or a document.
     pub(super) kind: DictKind,
     scopes: Vec<Scope>,
@@ -49,7 +50,7 @@ pub(super) struct Run<'a> {
     met: Vec<Py>,
 }
 
-impl Drop for Run<'_> {
+impl Drop for Run {
     /// Takes apart what was built: what holds itself would stay for ever, and what is nested deep would take the stack to
     /// drop at once.
     fn drop(&mut self) {
@@ -71,10 +72,10 @@ impl Drop for Run<'_> {
     }
 }
 
-impl<'a> Run<'a> {
-    pub(super) fn new(names: &'a Names, kind: DictKind) -> Self {
+impl Run {
+    pub(super) fn new(names: &Names, kind: DictKind) -> Self {
         Self {
-            names,
+            names: names.copied(),
             kind,
             scopes: vec![Scope::default()],
             steps_left: STEPS_MAX,
@@ -112,13 +113,25 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Keeps account of a value that was made.
+    /// Keeps account of a value that was made; one that was there before costs nothing.
     pub(super) fn made(&mut self, value: Py) -> std::result::Result<Py, String> {
+        if !value.is_new() {
+            return Ok(value);
+        }
         self.take_bytes(value.size())?;
         if matches!(value, Py::List(_) | Py::Tuple(_) | Py::Set(_) | Py::Dict(..) | Py::Object(_)) {
             self.met.push(value.clone());
         }
         Ok(value)
+    }
+
+    /// Pays for going through a value once, its own items or characters alone.
+    pub(super) fn pay_for(&mut self, value: &Py) -> std::result::Result<(), String> {
+        self.pay(match value {
+            Py::Str(text) => text.len() / 64,
+            Py::List(_) | Py::Tuple(_) | Py::Set(_) | Py::Object(_) => builtins::length(value).unwrap_or(0) / 8,
+            _ => 0,
+        })
     }
 
     fn deeper<T>(&mut self, at: &Range<usize>, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -314,7 +327,7 @@ impl<'a> Run<'a> {
             }
         }
         let missing = || Py::Missing(Arc::new(Missing::Name(name.to_string())));
-        names::global(name, self.names, self.kind).unwrap_or_else(missing)
+        names::global(name, &self.names, self.kind).unwrap_or_else(missing)
     }
 
     /// Returns what printing a value gives.

@@ -141,8 +141,7 @@ pub(crate) fn length(value: &Py) -> Result<usize, String> {
         Py::Dict(kind, entries) if *kind != DictKind::Document => entries.get().len(),
         Py::Missing(_) => 0,
         Py::Object(object) => {
-            let items = object.iterate();
-            items.ok_or_else(|| format!("object of type '{}' has no len()", object.type_name()))?.len()
+            object.length().ok_or_else(|| format!("object of type '{}' has no len()", object.type_name()))?
         }
         _ => return Err(format!("object of type '{}' has no len()", value.type_name())),
     })

@@ -137,7 +137,17 @@ impl Writer<'_> {
     fn dict(&mut self, entries: &Dict, level: usize) -> Result<(), String> {
         let mut entries: Vec<_> = entries.iter().collect();
         if self.layout.sorted {
-            entries.sort_by(|a, b| ops::compare(&a.0.0, &b.0.0).unwrap_or(Ordering::Equal));
+            let mut fault = None;
+            entries.sort_by(|a, b| {
+                ops::compare(&a.0.0, &b.0.0).unwrap_or_else(|| {
+                    let (a, b) = (a.0.0.type_name(), b.0.0.type_name());
+                    fault = Some(format!("'<' not supported between instances of '{a}' and '{b}'"));
+                    Ordering::Equal
+                })
+            });
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
         }
         self.out.push('{');
         let count = entries.len();

@@ -96,6 +96,9 @@ pub(crate) fn format_spec(value: &Py, spec: &str) -> Result<String, String> {
         },
         Py::Bool(_) | Py::Int(_) | Py::Float(_) | Py::Big(_) => {
             let (negative, digits) = digits_of(value, &read).ok_or_else(unknown)?;
+            if read.group.is_some() && (read.fill, read.align) == (Some('0'), Some('=')) && read.width > digits.len() {
+                return Err(format!("the format {spec:?} fills with zeros between signs, which is not offered here"));
+            }
             let digits = read.group.map_or_else(|| digits.clone(), |group| grouped(&digits, group));
             let sign = match (negative, read.sign) {
                 (true, _) => "-",

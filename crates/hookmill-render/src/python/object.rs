@@ -20,6 +20,11 @@ pub(crate) trait Object: fmt::Debug + Send + Sync + Any {
         None
     }
 
+    /// Returns how many items that would be.
+    fn length(&self) -> Option<usize> {
+        self.iterate().map(|items| items.len())
+    }
+
     /// Returns an attribute.
     fn attribute(&self, _name: &str) -> Option<Py> {
         None
@@ -50,6 +55,10 @@ impl Object for View {
     fn iterate(&self) -> Option<Vec<Py>> {
         Some(self.items.clone())
     }
+
+    fn length(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
 }
 
 /// What `range` gives.
@@ -70,6 +79,11 @@ impl Object for Range {
             1 => format!("range({}, {})", self.from, self.to),
             step => format!("range({}, {}, {step})", self.from, self.to),
         }
+    }
+
+    fn length(&self) -> Option<usize> {
+        let span = (self.to - self.from) * self.step.signum();
+        usize::try_from((span.max(0) + self.step.abs() - 1) / self.step.abs()).ok()
     }
 
     fn iterate(&self) -> Option<Vec<Py>> {
@@ -172,7 +186,11 @@ impl Missing {
             Py::None => "None".to_owned(),
             Py::Dict(super::DictKind::Document, _) => "frappe.model.document.Document object".into(),
             Py::Dict(super::DictKind::Frappe, _) => "frappe.types.frappedict._dict object".into(),
-            other => format!("{} object", other.type_name()),
+            other => match other.type_name() {
+                name @ ("Namespace" | "Cycler" | "Joiner") => format!("jinja2.utils.{name} object"),
+                name @ ("LoopContext" | "Macro") => format!("jinja2.runtime.{name} object"),
+                name => format!("{name} object"),
+            },
         };
         let name = key.to_text();
         Py::Missing(std::sync::Arc::new(Self::Element { of, key: key.repr(), name }))

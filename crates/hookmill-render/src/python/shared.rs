@@ -103,6 +103,11 @@ impl<T: Clone> Shared<T> {
         change(Arc::make_mut(&mut self.0.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
+    /// Tells whether nothing else holds it yet.
+    pub(crate) fn is_new(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Tells whether both are the same one.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

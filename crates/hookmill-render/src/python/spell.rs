@@ -62,7 +62,7 @@ impl Py {
                 }
                 out.push('}');
             }
-            Self::Missing(missing) => out.push_str(&missing.text()),
+            Self::Missing(_) => out.push_str("Undefined"),
             Self::Object(object) => out.push_str(&object.text()),
             Self::Date(date) => out.push_str(&call("date", &date_parts(*date))),
             Self::DateTime(moment) => {
@@ -111,13 +111,29 @@ fn write_quoted(text: &str, out: &mut String) {
                 out.push('\\');
                 out.push(character);
             }
-            _ if character.is_control() => {
-                write!(out, "\\x{:02x}", u32::from(character)).expect("text takes all that is written");
+            _ if !is_printable(character) => {
+                let code = u32::from(character);
+                let written = match code {
+                    ..0x100 => write!(out, "\\x{code:02x}"),
+                    0x100..0x1_0000 => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
+                written.expect("text takes all that is written");
             }
             _ => out.push(character),
         }
     }
     out.push(quote);
+}
+
+/// Tells whether Python prints a character as it is: no control or format character, and no white space but the blank.
+fn is_printable(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+    );
+    character == ' ' || !(is_format || character.is_control() || character.is_whitespace())
 }
 
 /// Returns what `repr(value)` gives for a float: the fewest digits that read back as the same number.

@@ -89,8 +89,8 @@ pub(crate) fn call(text: &str, method: &str, args: &Args) -> Result<Option<Py>, 
         "strip" => strip(true, true),
         "lstrip" => strip(true, false),
         "rstrip" => strip(false, true),
-        "startswith" => Py::Bool(affix(&|part| text.starts_with(part))?),
-        "endswith" => Py::Bool(affix(&|part| text.ends_with(part))?),
+        "startswith" => Py::Bool(affix(&|part| within(text, args).1.starts_with(part))?),
+        "endswith" => Py::Bool(affix(&|part| within(text, args).1.ends_with(part))?),
         "isdigit" | "isdecimal" => all(|c| c.is_ascii_digit() || (!c.is_ascii() && c.is_numeric())),
         "isnumeric" => all(char::is_numeric),
         "isalpha" => all(char::is_alphabetic),
@@ -161,16 +161,21 @@ pub(crate) fn capitalized(text: &str) -> String {
     first.chain(characters.flat_map(char::to_lowercase)).collect()
 }
 
-fn found(text: &str, part: &str, method: &str, args: &Args) -> Result<Py, String> {
-    let characters: Vec<(usize, char)> = text.char_indices().collect();
+/// Returns the part of a text between the characters that the second and third argument name, and where it begins.
+fn within<'a>(text: &'a str, args: &Args) -> (usize, &'a str) {
+    let length = text.chars().count();
     let bound = |place: usize, otherwise: usize| match args.given.get(place).and_then(ops::integer) {
-        Some(at) if at < 0 => usize::try_from(at + characters.len() as i128).unwrap_or(0),
-        Some(at) => usize::try_from(at).unwrap_or(usize::MAX).min(characters.len()),
+        Some(at) if at < 0 => usize::try_from(at + length as i128).unwrap_or(0),
+        Some(at) => usize::try_from(at).unwrap_or(usize::MAX).min(length),
         None => otherwise,
     };
-    let byte = |at: usize| characters.get(at).map_or(text.len(), |(byte, _)| *byte);
-    let (from, to) = (bound(1, 0), bound(2, characters.len()));
-    let within = text.get(byte(from)..byte(to)).unwrap_or_default();
+    let byte = |at: usize| text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte);
+    let (from, to) = (bound(1, 0), bound(2, length));
+    (from, text.get(byte(from)..byte(to)).unwrap_or_default())
+}
+
+fn found(text: &str, part: &str, method: &str, args: &Args) -> Result<Py, String> {
+    let (from, within) = within(text, args);
     let at = if method.starts_with('r') { within.rfind(part) } else { within.find(part) };
     match at {
         Some(at) => Ok(Py::Int((from + within.get(..at).unwrap_or_default().chars().count()) as i128)),

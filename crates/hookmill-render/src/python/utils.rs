@@ -11,7 +11,7 @@ use super::{Args, DictKind, Py, builtins, money, ops, text};
 mod calendar;
 
 /// The functions by name.
-pub(crate) const NAMES: [&str; 73] = [
+pub(crate) const NAMES: [&str; 76] = [
     "add_days",
     "add_months",
     "add_to_date",
@@ -27,6 +27,7 @@ pub(crate) const NAMES: [&str; 73] = [
     "days_diff",
     "encode",
     "escape_html",
+    "filter_strip_join",
     "floor",
     "flt",
     "fmt_money",
@@ -65,6 +66,7 @@ pub(crate) const NAMES: [&str; 73] = [
     "is_invalid_date_string",
     "is_subset",
     "month_diff",
+    "new_line_sep",
     "now",
     "now_datetime",
     "nowdate",
@@ -85,6 +87,7 @@ pub(crate) const NAMES: [&str; 73] = [
     "to_timedelta",
     "today",
     "unique",
+    "url_contains_port",
 ];
 
 /// What else the module holds: the formats by name.
@@ -146,18 +149,21 @@ pub(crate) fn call(name: &str, args: &Args, now: DateTime) -> Result<Py, String>
 fn text_function(name: &str) -> bool {
     matches!(
         name,
-        "cstr"
-            | "strip"
-            | "strip_html"
-            | "escape_html"
-            | "is_html"
-            | "quoted"
-            | "get_abbr"
-            | "encode"
-            | "scrub"
-            | "comma_and"
+        "comma_and"
             | "comma_or"
             | "comma_sep"
+            | "cstr"
+            | "encode"
+            | "escape_html"
+            | "filter_strip_join"
+            | "get_abbr"
+            | "is_html"
+            | "new_line_sep"
+            | "quoted"
+            | "scrub"
+            | "strip"
+            | "strip_html"
+            | "url_contains_port"
     )
 }
 
@@ -196,6 +202,20 @@ fn of_text(name: &str, args: &Args) -> Result<Py, String> {
             let pattern = args.need(1, "pattern")?.as_str().ok_or("the pattern must be text")?;
             comma(first, pattern, args.given.get(2).or_else(|| args.named("add_quotes")))
         }
+        "new_line_sep" => {
+            let Some(items) = first.items() else { return Ok(first.clone()) };
+            let items = items.iter().map(|item| builtins::text(item, false)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Py::str(items.join("\n ")))
+        }
+        "filter_strip_join" => {
+            let separator = builtins::text(args.need(1, "sep")?, false)?;
+            let items = first.iterate()?;
+            let items = items.iter().filter(|item| item.is_true()).map(|item| builtins::text(item, false));
+            let items: Vec<String> =
+                items.map(|text| text.map(|text| text.trim().to_owned())).collect::<Result<_, _>>()?;
+            Ok(Py::str(items.join(&separator)))
+        }
+        "url_contains_port" => Ok(Py::Bool(must()?.split(':').count() > 2)),
         _ => Err(format!("frappe.utils.{name} is not offered here")),
     }
 }

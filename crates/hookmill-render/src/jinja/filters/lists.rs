@@ -12,7 +12,7 @@ use crate::python::{Args, Missing, Py, ops};
 /// Bytes that one join may make.
 const JOINED_BYTES_MAX: usize = 4 << 20;
 
-pub(super) fn apply(run: &mut Run<'_>, name: &str, value: &Py, args: &Args) -> Made {
+pub(super) fn apply(run: &mut Run, name: &str, value: &Py, args: &Args) -> Made {
     let items = || value.iterate();
     match name {
         "list" => items().map(Py::list),
@@ -73,7 +73,7 @@ fn view(name: &'static str, items: Vec<Py>) -> Py {
 }
 
 /// Follows `a.b.0` into an item.
-fn reached(run: &Run<'_>, item: &Py, attribute: &Py) -> Made {
+fn reached(run: &Run, item: &Py, attribute: &Py) -> Made {
     let Py::Str(path) = attribute else { return run.item(item, attribute) };
     let mut value = item.clone();
     for part in path.split('.') {
@@ -83,11 +83,11 @@ fn reached(run: &Run<'_>, item: &Py, attribute: &Py) -> Made {
     Ok(value)
 }
 
-fn of_attribute(run: &Run<'_>, item: Py, attribute: &Py) -> Made {
+fn of_attribute(run: &Run, item: Py, attribute: &Py) -> Made {
     if matches!(attribute, Py::None) { Ok(item) } else { reached(run, &item, attribute) }
 }
 
-fn join(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
+fn join(run: &mut Run, items: Vec<Py>, args: &Args) -> Made {
     let between = match args.get(0, "d") {
         Py::None => String::new(),
         between => soft(between)?,
@@ -106,7 +106,7 @@ fn join(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
     Ok(Py::str(out))
 }
 
-fn map(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
+fn map(run: &mut Run, items: Vec<Py>, args: &Args) -> Made {
     let mut made = Vec::with_capacity(items.len());
     run.pay(items.len())?;
     if let Some(attribute) = args.named("attribute") {
@@ -160,7 +160,7 @@ fn sort_by_keys(mut items: Vec<(Vec<Py>, Py)>, reverse: bool) -> Result<Vec<Py>,
     fault.map_or_else(|| Ok(items.into_iter().map(|(_, item)| item).collect()), Err)
 }
 
-fn sorted(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
+fn sorted(run: &mut Run, items: Vec<Py>, args: &Args) -> Made {
     run.pay(items.len())?;
     let with_case = args.get(1, "case_sensitive").is_true();
     let attributes: Vec<Py> = match args.get(2, "attribute") {
@@ -176,7 +176,7 @@ fn sorted(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
     sort_by_keys(keyed, args.get(0, "reverse").is_true()).map(Py::list)
 }
 
-fn extreme(run: &Run<'_>, name: &str, items: Vec<Py>, args: &Args) -> Made {
+fn extreme(run: &Run, name: &str, items: Vec<Py>, args: &Args) -> Made {
     let with_case = args.get(0, "case_sensitive").is_true();
     let attribute = args.get(1, "attribute");
     let wanted = if name == "min" { Ordering::Less } else { Ordering::Greater };
@@ -194,7 +194,7 @@ fn extreme(run: &Run<'_>, name: &str, items: Vec<Py>, args: &Args) -> Made {
     Ok(best.map_or_else(|| Missing::hint("No aggregated item, sequence was empty."), |(_, item)| item))
 }
 
-fn unique(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
+fn unique(run: &mut Run, items: Vec<Py>, args: &Args) -> Made {
     let with_case = args.get(0, "case_sensitive").is_true();
     let attribute = args.get(1, "attribute");
     let (mut keys, mut kept): (Vec<Py>, Vec<Py>) = (Vec::new(), Vec::new());
@@ -209,7 +209,7 @@ fn unique(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
     Ok(view("generator", kept))
 }
 
-fn grouped(run: &mut Run<'_>, items: Vec<Py>, args: &Args) -> Made {
+fn grouped(run: &mut Run, items: Vec<Py>, args: &Args) -> Made {
     run.pay(items.len())?;
     let attribute = args.need(0, "attribute")?;
     let default = args.given.get(1).or_else(|| args.named("default"));
@@ -293,7 +293,7 @@ fn sliced(items: Vec<Py>, args: &Args) -> Made {
 }
 
 /// Chooses an item: by the event, not by chance, so that the same event gives the same request.
-fn random(run: &mut Run<'_>, items: &[Py]) -> Made {
+fn random(run: &mut Run, items: &[Py]) -> Made {
     if items.is_empty() {
         return Ok(Missing::hint("No random item, sequence was empty."));
     }

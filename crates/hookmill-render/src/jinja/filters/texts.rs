@@ -247,7 +247,8 @@ fn indented(text: &str, args: &Args) -> Made {
 
 fn url_encoded(value: &Py) -> Made {
     let pairs = match value {
-        Py::Str(_) | Py::None | Py::Int(_) | Py::Float(_) | Py::Bool(_) | Py::Big(_) | Py::Missing(_) => {
+        Py::Missing(_) => return Ok(Py::str("")),
+        Py::Str(_) | Py::None | Py::Int(_) | Py::Float(_) | Py::Bool(_) | Py::Big(_) => {
             return Ok(Py::str(utils::quoted(&soft(value)?, "-._~/")));
         }
         Py::Dict(_, entries) => entries.get().iter().map(|(key, value)| (key.0.clone(), value.clone())).collect(),

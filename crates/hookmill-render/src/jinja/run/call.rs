@@ -12,7 +12,7 @@ use crate::python::{Args, DictKind, Key, Py, Shared, WEIGHT_MAX, builtins, chang
 
 type Made = std::result::Result<Py, String>;
 
-impl Run<'_> {
+impl Run {
     pub(super) fn arguments(&mut self, arguments: &Arguments) -> Result<Args> {
         let mut args = Args { given: self.values(&arguments.given)?, named: vec![] };
         for (name, value) in &arguments.named {
@@ -91,7 +91,10 @@ impl Run<'_> {
             return (is_date && crate::python::text::has(name))
                 .then(|| methods::call(&Py::str(value.to_text()), name, args));
         }
-        if let Err(message) = self.pay(value.items().map_or(0, |items| items.len() / 8)) {
+        // To append is the same work for every length; nothing else is.
+        if &**name != "append"
+            && let Err(message) = args.given.iter().chain([value]).try_for_each(|value| self.pay_for(value))
+        {
             return Some(Err(message));
         }
         if let Some(changed) = change::call(value, name, args) {

@@ -9,16 +9,12 @@ use super::{Result, Run, fault, object_as};
 use crate::python::ops::{self, Binary};
 use crate::python::{Dict, DictKind, Key, Missing, Py, Shared, WEIGHT_MAX, change, dates, document, methods};
 
-impl Run<'_> {
+impl Run {
     /// Returns the value of an expression.
     pub(in super::super) fn value(&mut self, part: &Expr) -> Result<Py> {
         self.step(&part.at)?;
         let value = self.deeper(&part.at, |run| run.computed(part))?;
-        match &part.kind {
-            // What was there before costs nothing.
-            Kind::Name(_) | Kind::Const(_) => Ok(value),
-            _ => self.made(value).map_err(|message| fault(message, &part.at)),
-        }
+        self.made(value).map_err(|message| fault(message, &part.at))
     }
 
     fn computed(&mut self, part: &Expr) -> Result<Py> {
@@ -52,6 +48,9 @@ impl Run<'_> {
             }
             Kind::Item(base, index) => {
                 let (base, index) = (self.value(base)?, self.value(index)?);
+                if matches!(base, Py::Str(_) | Py::Object(_)) {
+                    self.pay_for(&base).map_err(|message| fault(message, &part.at))?;
+                }
                 self.item(&base, &index).map_err(|message| fault(message, &part.at))
             }
             Kind::Slice(base, bounds) => self.slice(part, base, bounds),
@@ -116,7 +115,7 @@ impl Run<'_> {
         for (relation, other) in others {
             let right = self.value(other)?;
             let at = first.at.start..other.at.end;
-            if !related(*relation, &left, &right).map_err(|message| fault(message, &at))? {
+            if !self.related(*relation, &left, &right).map_err(|message| fault(message, &at))? {
                 return Ok(Py::Bool(false));
             }
             left = right;
@@ -124,8 +123,18 @@ impl Run<'_> {
         Ok(Py::Bool(true))
     }
 
+    /// Compares two values, at the price of going through both.
+    fn related(&mut self, relation: Relation, left: &Py, right: &Py) -> std::result::Result<bool, String> {
+        let mut left_over = WEIGHT_MAX;
+        left.weigh(&mut left_over)?;
+        right.weigh(&mut left_over)?;
+        self.pay((WEIGHT_MAX - left_over) / 8)?;
+        related(relation, left, right)
+    }
+
     fn slice(&mut self, part: &Expr, base: &Expr, bounds: &[Option<Box<Expr>>; 3]) -> Result<Py> {
         let base = self.value(base)?;
+        self.pay_for(&base).map_err(|message| fault(message, &part.at))?;
         let mut numbers = [None; 3];
         for (number, bound) in numbers.iter_mut().zip(bounds) {
             let Some(bound) = bound else { continue };
@@ -176,7 +185,7 @@ impl Run<'_> {
     /// Returns an attribute, if there is one. A field of the document stands before the method of its name.
     fn known(&self, value: &Py, name: &Arc<str>) -> Option<Py> {
         if let Some(Module(module)) = object_as(value) {
-            return names::member(module, name, self.names);
+            return names::member(module, name, &self.names);
         }
         let found = match value {
             Py::Dict(kind, entries) => entries.get().get(&**name).map(|value| self.field(*kind, value)),
@@ -244,9 +253,6 @@ impl Run<'_> {
 
 /// Compares as Python does.
 fn related(relation: Relation, left: &Py, right: &Py) -> std::result::Result<bool, String> {
-    for value in [left, right] {
-        value.weigh(&mut WEIGHT_MAX.clone())?;
-    }
     let ordered = |sign: &str, fits: fn(std::cmp::Ordering) -> bool| {
         for value in [left, right] {
             if let Py::Missing(missing) = value {
