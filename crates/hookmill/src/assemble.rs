@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use hookmill_core::ports::{Clock, DeliveryKey, Store};
+use hookmill_core::ports::{Clock, DeliveryKey, Pending, Store};
 use hookmill_delivery::{AddressPolicy, Client, ClientConfig};
 use hookmill_plugin::{PluginHost, PluginHostConfig};
 use hookmill_store::{SqliteOptions, SqliteStore};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +24,7 @@ use crate::seal::{Sealer, SecretKey};
 use crate::sealed_store::SealedStore;
 use crate::sources::Sources;
 use crate::watch::{Seen, watch};
-use crate::webhooks::Webhooks;
+use crate::webhooks::{Hook, Webhooks};
 use crate::{EngineConfig, EngineError, StartError};
 
 /// An embedded store is one partition.
@@ -106,8 +106,14 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
         let full = page.len() == RECOVERY_PAGE;
         cursor = page.last().map(|pending| pending.key);
         count += page.len();
-        for pending in page {
+        for mut pending in page {
             let ticket = match inner.webhooks.find(&pending.tenant, &pending.webhook) {
+                Some(hook) if gathers_on(&hook, &mut pending, now) => {
+                    let (id, ticket) = (pending.id, ticket(&hook, pending, None));
+                    let before = inner.scheduler().gather(ticket, now);
+                    before.iter().for_each(|before| inner.give_way(before, id));
+                    continue;
+                }
                 Some(hook) => ticket(&hook, pending, None),
                 // Its turn comes too, and then it is parked with the reason.
                 None => Ticket {
@@ -129,4 +135,16 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
         tracing::info!(deliveries = count, "took up what an earlier run left unsettled");
     }
     Ok(())
+}
+
+/// Tells whether a delivery of an earlier run still waits for later events of its document, and until when. The store knows
+/// when its event came, not for whose sake it waits, so it waits from there.
+fn gathers_on(hook: &Hook, pending: &mut Pending, now: Timestamp) -> bool {
+    let wait = SignedDuration::from_millis(hook.webhook().coalesce_ms.into());
+    let until = pending.due.checked_add(wait).unwrap_or(pending.due);
+    if wait.is_zero() || pending.tries > 0 || until <= now {
+        return false;
+    }
+    pending.due = until;
+    true
 }
