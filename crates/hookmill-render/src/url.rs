@@ -40,7 +40,7 @@ fn quote_part(part: &str, allowed: &str) -> String {
                 match escaped {
                     true => quoted.push_str(&unreserved_of(*high, *low)),
                     false => {
-                        quoted.push_str(&format!("%25{}{}", char::from(*high), char::from(*low)).to_ascii_uppercase())
+                        quoted.push_str(&format!("%25{}{}", char::from(*high), char::from(*low)).to_ascii_uppercase());
                     }
                 }
                 rest = remaining;
