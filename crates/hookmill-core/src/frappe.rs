@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::limits::{RETRIES_MAX, TIMEOUT_MS};
-use crate::webhook::Profile;
+use crate::webhook::{Profile, is_reserved_header};
 
 const SUBMIT_EVENTS: [&str; 3] = ["on_submit", "on_cancel", "on_update_after_submit"];
 const METHODS: [&str; 3] = ["POST", "PUT", "DELETE"];
@@ -24,6 +24,15 @@ const EVENTS: [&str; 8] = [
     // Since version 16, so it stands last.
     "workflow_transition",
 ];
+
+/// Reserved headers that rows of Frappe's profiles may set all the same, for hookmill has no account of its own there.
+const OWN_HEADERS: [&str; 6] =
+    ["connection", "expect", "webhook-id", "webhook-signature", "webhook-timestamp", "x-frappe-webhook-signature"];
+
+/// Tells whether a row of Frappe's profiles may set this header, though it is reserved elsewhere.
+pub fn may_set_header(name: &str) -> bool {
+    OWN_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
 
 /// What is known of a site's DocTypes, by name.
 pub type Doctypes = BTreeMap<String, Doctype>;
@@ -108,6 +117,12 @@ pub fn documents(value: Value) -> Vec<Value> {
     }
 }
 
+/// Tells whether a Webhook document signs, and does not say with what: an export has asterisks in place of the secret.
+pub fn hides_its_secret(document: &Value) -> bool {
+    let form = Form(document);
+    form.flag("enable_security") && is_masked(form.text("webhook_secret"))
+}
+
 /// Makes a webhook of a Webhook document, after the checks that Frappe makes when it saves one.
 pub fn import(document: &Value, options: &Options<'_>) -> Result<Imported, Refused> {
     let form = Form(document);
@@ -127,13 +142,13 @@ pub fn import(document: &Value, options: &Options<'_>) -> Result<Imported, Refus
     };
     let mut webhook = json!({
         "doctype": form.text("webhook_doctype"),
-        "doc_event": form.text("webhook_docevent"),
+        "doc_event": form.or("webhook_docevent", EVENTS[0]),
         "enabled": form.0.get("enabled").is_none() || form.flag("enabled"),
         "request_url": form.text("request_url"),
         "dynamic_url": form.flag("is_dynamic_url"),
-        "request_method": form.text("request_method"),
+        "request_method": form.or("request_method", METHODS[0]),
         "request_structure": structure,
-        "headers": rows("webhook_headers", &[("key", "key"), ("value", "value")]),
+        "headers": headers(&form, &mut notes),
         "data": data,
         "profile": options.profile,
         "timeout_ms": timeout_ms,
@@ -150,11 +165,13 @@ pub fn import(document: &Value, options: &Options<'_>) -> Result<Imported, Refus
         let exported = || Some(form.text("webhook_secret")).filter(|secret| !is_masked(secret));
         match options.secret.or_else(exported) {
             Some(secret) => webhook["secrets"] = json!([secret]),
-            None => notes.push(Note {
-                field: "webhook_secret",
-                message: "is masked in the export; give the plain text with --secrets, or requests go out unsigned"
-                    .into(),
-            }),
+            None => {
+                // A receiver that was promised a signature must not get requests without one.
+                webhook["enabled"] = json!(false);
+                let message = "is masked in the export, so the webhook is disabled, for nothing may go out unsigned; give the \
+                    plain text with --secrets and import it again, or set `secrets` and enable it";
+                notes.push(Note { field: "webhook_secret", message: message.into() });
+            }
         }
     }
     if !form.text("background_jobs_queue").is_empty() {
@@ -162,6 +179,21 @@ pub fn import(document: &Value, options: &Options<'_>) -> Result<Imported, Refus
         notes.push(Note { field: "background_jobs_queue", message });
     }
     Ok(Imported { name: form.text("name").to_owned(), webhook, notes })
+}
+
+/// Returns the rows of headers, without those that only hookmill may set.
+fn headers(form: &Form<'_>, notes: &mut Vec<Note>) -> Vec<Value> {
+    let mut kept = Vec::new();
+    for row in form.rows("webhook_headers") {
+        let name = row.text("key");
+        if is_reserved_header(name) && !may_set_header(name) {
+            let message = format!("the row {name:?} is left out: only hookmill itself sets that header");
+            notes.push(Note { field: "webhook_headers", message });
+        } else {
+            kept.push(json!({"key": name, "value": row.text("value")}));
+        }
+    }
+    kept
 }
 
 /// Returns when a failed delivery is tried again, where Frappe tries at all; hookmill's own schedule holds otherwise.
@@ -199,7 +231,7 @@ fn check(form: &Form<'_>, options: &Options<'_>) -> Result<(), Refused> {
     if form.text("name").is_empty() {
         return Err(Refused::invalid("Please set the document name"));
     }
-    let (doctype, doc_event) = (form.text("webhook_doctype"), form.text("webhook_docevent"));
+    let (doctype, doc_event) = (form.text("webhook_doctype"), form.or("webhook_docevent", EVENTS[0]));
     let known = options.doctypes.map(|doctypes| doctypes.get(doctype));
     if known == Some(None) && !doctype.is_empty() {
         let message = format!("Could not find DocType: {doctype}");
@@ -229,13 +261,16 @@ fn check(form: &Form<'_>, options: &Options<'_>) -> Result<(), Refused> {
     check_mandatory(form)?;
     let events = if options.profile == Profile::FrappeNewest { &EVENTS[..] } else { &EVENTS[..7] };
     check_choice("Doc Event", doc_event, events)?;
-    check_choice("Request Method", form.text("request_method"), &METHODS)?;
+    check_choice("Request Method", form.or("request_method", METHODS[0]), &METHODS)?;
     check_choice("Request Structure", form.text("request_structure"), &STRUCTURES)
 }
 
 fn check_mandatory(form: &Form<'_>) -> Result<(), Refused> {
-    let own = ["webhook_doctype", "webhook_docevent", "request_url", "request_method"];
-    let mut missing: Vec<&str> = own.into_iter().filter(|field| form.text(field).is_empty()).collect();
+    // A form has the first choice where nobody has chosen; who empties the field has chosen nothing.
+    let own =
+        [("webhook_doctype", ""), ("webhook_docevent", EVENTS[0]), ("request_url", ""), ("request_method", METHODS[0])];
+    let empty = own.into_iter().filter(|(field, default)| form.or(field, default).is_empty());
+    let mut missing: Vec<&str> = empty.map(|(field, _)| field).collect();
     if form.text("request_structure") != "JSON" {
         for row in form.rows("webhook_data") {
             missing.extend(["fieldname", "key"].into_iter().filter(|field| row.text(field).is_empty()));
@@ -264,6 +299,7 @@ fn has_host(url: &str) -> bool {
         text.starts_with(|c: char| c.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
     };
+    let url = url.trim_start_matches(|c: char| c <= ' ');
     let rest = match url.split_once(':') {
         Some((scheme, rest)) if is_scheme(scheme) => rest,
         _ => url,
@@ -280,6 +316,11 @@ struct Form<'a>(&'a Value);
 impl<'a> Form<'a> {
     fn text(&self, field: &str) -> &'a str {
         self.0.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Returns a field's text, or this one where the field is not there at all.
+    fn or(&self, field: &str, default: &'a str) -> &'a str {
+        if self.0.get(field).is_none() { default } else { self.text(field) }
     }
 
     fn number(&self, field: &str) -> Option<i64> {

@@ -55,13 +55,16 @@ impl Explain for InvalidCertificate {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// The same with the names of headers in title case.
+    title_case: reqwest::Client,
     config: ClientConfig,
 }
 
 impl Client {
     /// Sets a client up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        Ok(Self { http: builder(&config)?.build()?, config })
+        let title_case = builder(&config)?.http1_title_case_headers().build()?;
+        Ok(Self { http: builder(&config)?.build()?, title_case, config })
     }
 
     /// Sets a client up that shows this certificate, with connections of its own.
@@ -83,7 +86,9 @@ impl Client {
             }
             http = http.tls_certs_merge(authorities);
         }
-        Ok(Self { http: http.build().map_err(invalid("auth.mtls"))?, config: self.config.clone() })
+        let http = http.build().map_err(invalid("auth.mtls"))?;
+        // Frappe shows no certificates, so nobody asks for its spelling here.
+        Ok(Self { title_case: http.clone(), http, config: self.config.clone() })
     }
 
     /// Returns which addresses it may connect to.
@@ -114,8 +119,9 @@ impl Client {
     }
 
     async fn talk(&self, request: Outgoing) -> Result<Response, reqwest::Error> {
-        let Outgoing { method, url, headers, body } = request;
-        let mut answer = self.http.request(method, url).headers(headers).body(body).send().await?;
+        let Outgoing { method, url, headers, body, title_case } = request;
+        let http = if title_case { &self.title_case } else { &self.http };
+        let mut answer = http.request(method, url).headers(headers).body(body).send().await?;
         let status = answer.status().as_u16();
         let (headers, mut truncated) = kept(answer.headers());
         let mut body = Vec::new();

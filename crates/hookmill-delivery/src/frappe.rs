@@ -9,7 +9,6 @@ use hookmill_core::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::percent_decode_str;
 use sha2::Sha256;
-use url::Url;
 
 use crate::handles::SecretHandles;
 use crate::request::{self, BuildError, Outgoing};
@@ -40,10 +39,12 @@ pub fn build(request: &Request, secret: Option<&str>, handles: Option<&SecretHan
         let parsed_name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header())?;
         headers.insert(parsed_name, latin1(&value).ok_or_else(bad_header)?);
     }
-    if let Some(credentials) = credentials(&mut url) {
+    // An http URL with a host takes both.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    if let Some(credentials) = credentials(&request.url)? {
         headers.insert(header::AUTHORIZATION, credentials);
     }
-    Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body) })
+    Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body), title_case: true })
 }
 
 /// Signs a body: the base64 of its HMAC-SHA256 under the text of the secret.
@@ -68,19 +69,22 @@ pub fn latin1(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&bytes?).ok()
 }
 
-/// Takes user and password out of the URL, as the value of `Authorization`.
-fn credentials(url: &mut Url) -> Option<HeaderValue> {
-    let (user, password) = (url.username(), url.password());
-    if user.is_empty() && password.is_none() {
-        return None;
+/// Returns what `Authorization` is made of a URL's user and password; nothing where either is not there at all.
+fn credentials(url: &str) -> Result<Option<HeaderValue>, BuildError> {
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#', '\\']).next());
+    let userinfo = authority.and_then(|authority| authority.rsplit_once('@')).map(|(userinfo, _)| userinfo);
+    let Some((user, password)) = userinfo.and_then(|userinfo| userinfo.split_once(':')) else { return Ok(None) };
+    if user.is_empty() && password.is_empty() {
+        return Ok(None);
     }
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let pair = format!("{}:{}", plain(user), plain(password.unwrap_or_default()));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    let pair = format!("{}:{}", plain(user), plain(password));
+    let bytes: Option<Vec<u8>> = pair.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
+    let bytes = bytes.ok_or_else(|| BuildError::Header { name: "Authorization".into() })?;
+    let mut value =
+        HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(bytes))).expect("base64 is a header's value");
     value.set_sensitive(true);
-    // An http URL with a host takes both.
-    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
-    Some(value)
+    Ok(Some(value))
 }
 
 #[cfg(test)]
@@ -120,6 +124,26 @@ mod tests {
         assert_eq!(built.headers["connection"], "keep-alive");
         assert_eq!(built.headers["x-name"].as_bytes(), b"Gr\xf6\xdfe");
         assert_eq!(built.headers.len(), 5, "{:?}", built.headers);
+    }
+
+    #[test]
+    fn user_and_password_are_read_as_requests_reads_them() {
+        for (userinfo, sent) in [
+            ("usr:p%40ss", Some("usr:p@ss")),
+            ("usr:", Some("usr:")),
+            (":pw", Some(":pw")),
+            ("usr", None),
+            (":", None),
+            ("u:p@ss", Some("u:p@ss")),
+        ] {
+            let credentials = credentials(&format!("http://{userinfo}@h/x@y:z")).expect("builds");
+            let expected = sent.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
+            assert_eq!(credentials.map(|value| value.to_str().expect("ASCII").to_owned()), expected, "{userinfo}");
+        }
+        assert_eq!(credentials("http://h/x@y:z").expect("builds"), None);
+        let latin = credentials("http://%C3%BC:p@h/").expect("builds").expect("credentials");
+        assert_eq!(latin, format!("Basic {}", STANDARD.encode(b"\xfc:p")).as_str());
+        assert!(credentials("http://%E6%97%A5:p@h/").is_err());
     }
 
     #[test]

@@ -90,7 +90,13 @@ impl Handshakes {
         headers.insert(REQUEST_ORIGIN, self.origin.clone());
         // What guards a receiver's requests commonly guards its OPTIONS too.
         headers.extend(outgoing.headers.get(header::AUTHORIZATION).map(|shown| (header::AUTHORIZATION, shown.clone())));
-        Outgoing { method: Method::OPTIONS, url: outgoing.url.clone(), headers, body: bytes::Bytes::new() }
+        Outgoing {
+            method: Method::OPTIONS,
+            url: outgoing.url.clone(),
+            headers,
+            body: bytes::Bytes::new(),
+            title_case: false,
+        }
     }
 
     fn consent(&self, response: &Response, target: &Url) -> Result<(), Outcome> {

@@ -26,6 +26,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// Over HTTP/1.1, the names of headers go out as `X-Title-Case`, as Python's `requests` has its own.
+    pub title_case: bool,
 }
 
 /// A request that HTTP does not allow. It comes from a template or a plugin, so trying again does not help.
@@ -128,7 +130,7 @@ pub fn build(
         let (name, value) = header(name.as_str(), &value)?;
         headers.insert(name, value);
     }
-    Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body) })
+    Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body), title_case: false })
 }
 
 /// Returns the method and the URL of a request, if HTTP allows them.

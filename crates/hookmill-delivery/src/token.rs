@@ -138,7 +138,13 @@ impl TokenSource {
                 form.extend_pairs([("client_id", client_id), ("client_secret", client_secret)]);
             }
         }
-        Outgoing { method: Method::POST, url: self.url.clone(), headers, body: Bytes::from(form.finish()) }
+        Outgoing {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers,
+            body: Bytes::from(form.finish()),
+            title_case: false,
+        }
     }
 
     fn token(&self, response: &Response, now: Timestamp) -> Result<(Shown, Timestamp), Outcome> {

@@ -58,6 +58,7 @@ impl Stamp {
         let changed = (file.ctime(), file.ctime_nsec());
         let since = SystemTime::UNIX_EPOCH + Duration::new(changed.0.try_into().ok()?, changed.1.try_into().ok()?);
         // Of a change in the future nothing is known either.
+        #[allow(clippy::disallowed_methods, reason = "held beside times of files, which are the system's too")]
         let telling = SystemTime::now().duration_since(since).is_ok_and(|age| age >= TELLING_AGE);
         telling.then(|| Self { device: file.dev(), inode: file.ino(), bytes: file.len(), changed })
     }

@@ -7,6 +7,7 @@ mod bounds;
 mod condition;
 mod form;
 mod frappe;
+mod jinja;
 mod native;
 mod python;
 mod rows;
@@ -29,6 +30,9 @@ const RECURSION_MAX: usize = 100;
 /// stack of the thread that saves a webhook.
 const EXPRESSION_CHARS_MAX: usize = 1_000;
 
+/// Characters before and behind the place of a mistake that a message shows.
+const EXCERPT_CHARS: usize = 20;
+
 const URL: &str = "request_url";
 const BODY: &str = "json_template";
 
@@ -42,7 +46,7 @@ pub struct Renderer {
 /// Whose language conditions and templates are written in.
 #[derive(Debug, Clone)]
 enum Rules {
-    Native(native::Rules),
+    Native(Box<native::Rules>),
     Frappe(frappe::Rules),
 }
 
@@ -95,7 +99,7 @@ impl Renderer {
         let rules = if webhook.profile.is_frappe() {
             Rules::Frappe(frappe::Rules::compile(&webhook)?)
         } else {
-            Rules::Native(native::Rules::compile(&webhook)?)
+            Rules::Native(Box::new(native::Rules::compile(&webhook)?))
         };
         Ok(Self { webhook, rules })
     }
@@ -197,10 +201,10 @@ impl Renderer {
 
     fn url(&self, names: &Names) -> Result<String, RenderError> {
         let url = match self.webhook.dynamic_url {
-            true => self.template(URL, "url_template_failed", names)?.trim().to_owned(),
-            false => self.webhook.request_url.trim().to_owned(),
+            true => self.template(URL, "url_template_failed", names)?,
+            false => self.webhook.request_url.clone(),
         };
-        Ok(if self.webhook.profile.is_frappe() { url::quote(&url) } else { url })
+        Ok(if self.webhook.profile.is_frappe() { url::quote(&url) } else { url.trim().to_owned() })
     }
 
     fn headers(&self, names: &Names) -> Result<Vec<(String, String)>, RenderError> {
@@ -256,15 +260,18 @@ impl Renderer {
             if self.is_form() {
                 return form::of_object(&text).map(Some).map_err(|error| not_json(&error));
             }
-            python::Py::loads(&text).map_err(|error| not_json(&error.description(text.as_bytes())))?
+            python::Py::loads(&text).map_err(|error| {
+                let excerpt = excerpt(&text, error.index);
+                not_json(&format!("{}, at `{excerpt}`", error.description(text.as_bytes())))
+            })?
         } else {
             return Ok(None);
         };
         let layout = match webhook.profile {
-            Profile::FrappeNewest => python::dumps::Layout::Indented,
-            _ => python::dumps::Layout::OneLine,
+            Profile::FrappeNewest => python::dumps::Layout::indented(),
+            _ => python::dumps::Layout::payload(),
         };
-        Ok(Some(python::dumps::dumps(&payload, layout)))
+        python::dumps::dumps(&payload, &layout).map(Some).map_err(|error| bad_document(&error))
     }
 
     fn template(&self, name: &str, code: &'static str, names: &Names) -> Result<String, RenderError> {
@@ -284,16 +291,20 @@ fn environment(webhook: &Webhook) -> Result<Environment<'static>, WebhookError> 
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(RECURSION_MAX);
     environment.add_filter("join", bounds::join);
-    let url = webhook.dynamic_url.then(|| (URL.to_owned(), webhook.request_url.trim()));
-    let body = webhook.json_template.as_ref().map(|template| (BODY.to_owned(), template.as_str()));
-    let headers = webhook.headers.iter().enumerate().filter(|(_, header)| header.template);
-    let headers = headers.map(|(place, header)| (header_template(place), header.value.as_str()));
-    for (name, template) in url.into_iter().chain(body).chain(headers) {
-        let field = name.split('.').next().unwrap_or_default().to_owned();
-        check_blocks(&field, template)?;
-        environment.add_template_owned(name, template.to_owned()).map_err(|error| invalid(&field, &error))?;
+    for (name, field, template) in templates(webhook) {
+        check_blocks(field, template)?;
+        environment.add_template_owned(name, template.to_owned()).map_err(|error| invalid(field, &error))?;
     }
     Ok(environment)
+}
+
+/// Returns a webhook's templates: the name of each, its field and its text.
+fn templates(webhook: &Webhook) -> impl Iterator<Item = (String, &'static str, &str)> {
+    let url = webhook.dynamic_url.then(|| (URL.to_owned(), URL, webhook.request_url.as_str()));
+    let body = webhook.json_template.as_ref().map(|template| (BODY.to_owned(), BODY, template.as_str()));
+    let headers = webhook.headers.iter().enumerate().filter(|(_, header)| header.template);
+    let headers = headers.map(|(place, header)| (header_template(place), "headers", header.value.as_str()));
+    url.into_iter().chain(body).chain(headers)
 }
 
 /// Returns the name of a header's template.
@@ -307,6 +318,17 @@ fn has_content_type(headers: &[(String, String)]) -> bool {
 
 fn not_json(error: &dyn std::fmt::Display) -> RenderError {
     RenderError { code: "json_template_not_json", message: format!("the JSON template gave what is not JSON: {error}") }
+}
+
+/// Returns what stands around a byte of a text.
+fn excerpt(text: &str, at: usize) -> String {
+    let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let (before, after) = text.split_at(at);
+    let begin = before.char_indices().rev().nth(EXCERPT_CHARS - 1).map_or(0, |(begin, _)| begin);
+    let end = after.char_indices().nth(EXCERPT_CHARS).map_or(after.len(), |(end, _)| end);
+    let mark = |is_cut: bool| if is_cut { "…" } else { "" };
+    let (before, behind) = (before.get(begin..).unwrap_or_default(), after.get(..end).unwrap_or_default());
+    format!("{}{before}{behind}{}", mark(begin > 0), mark(end < after.len()))
 }
 
 fn check_length(field: &str, expression: &str) -> Result<(), WebhookError> {

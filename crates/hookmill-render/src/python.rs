@@ -3,23 +3,41 @@
 //! Nothing here runs Python. Only what JSON and a calendar can hold exists, so no value leads anywhere else.
 
 pub(crate) mod builtins;
+pub(crate) mod change;
 pub(crate) mod dates;
 pub(crate) mod document;
 pub(crate) mod dumps;
+pub(crate) mod format;
 pub(crate) mod methods;
+pub(crate) mod money;
+pub(crate) mod object;
 pub(crate) mod ops;
+pub(crate) mod patterns;
+pub(crate) mod percent;
+pub(crate) mod shared;
 pub(crate) mod spell;
+pub(crate) mod text;
 pub(crate) mod utils;
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use jiter::JsonValue;
 
-/// A dictionary; keys are text, in the order of their first setting.
-pub(crate) type Dict = IndexMap<Arc<str>, Py>;
+pub(crate) use object::{Missing, Object};
+pub(crate) use shared::{Dict, Key, Shared};
+
+/// What a dictionary is besides one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DictKind {
+    /// Python's own.
+    Plain,
+    /// Frappe's `_dict`, in which what is missing is None.
+    Frappe,
+    /// A document: its dates are dates, and what is missing is missing.
+    Document,
+}
 
 /// A value. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -31,13 +49,19 @@ pub(crate) enum Py {
     Big(Arc<str>),
     Float(f64),
     Str(Arc<str>),
-    List(Arc<Vec<Self>>),
+    List(Shared<Vec<Self>>),
     Tuple(Arc<Vec<Self>>),
-    Dict(Arc<Dict>),
+    /// Without repetitions.
+    Set(Arc<Vec<Self>>),
+    Dict(DictKind, Shared<Dict>),
     Date(Date),
     DateTime(DateTime),
     Time(Time),
     Delta(SignedDuration),
+    /// What a template names and does not have.
+    Missing(Arc<Missing>),
+    /// Something that only templates have: a function, a loop, a view.
+    Object(Arc<dyn Object>),
 }
 
 impl Py {
@@ -57,10 +81,9 @@ impl Py {
             }
             JsonValue::Float(value) => Self::Float(*value),
             JsonValue::Str(text) => Self::Str(text.as_ref().into()),
-            JsonValue::Array(items) => Self::List(Arc::new(items.iter().map(Self::from_json).collect())),
+            JsonValue::Array(items) => Self::list(items.iter().map(Self::from_json)),
             JsonValue::Object(entries) => {
-                let entries = entries.iter().map(|(key, value)| (Arc::from(key.as_ref()), Self::from_json(value)));
-                Self::Dict(Arc::new(entries.collect()))
+                Self::dict(entries.iter().map(|(key, value)| (Key::text(key.as_ref()), Self::from_json(value))))
             }
         }
     }
@@ -68,6 +91,16 @@ impl Py {
     /// Makes text.
     pub(crate) fn str(text: impl AsRef<str>) -> Self {
         Self::Str(text.as_ref().into())
+    }
+
+    /// Makes a dictionary.
+    pub(crate) fn dict(entries: impl IntoIterator<Item = (Key, Self)>) -> Self {
+        Self::Dict(DictKind::Plain, Shared::new(entries.into_iter().collect()))
+    }
+
+    /// Makes an object.
+    pub(crate) fn object(object: impl Object) -> Self {
+        Self::Object(Arc::new(object))
     }
 
     /// Returns the name of the value's type, as Python's messages have it.
@@ -80,26 +113,33 @@ impl Py {
             Self::Str(_) => "str",
             Self::List(_) => "list",
             Self::Tuple(_) => "tuple",
-            Self::Dict(_) => "dict",
+            Self::Set(_) => "set",
+            Self::Dict(DictKind::Plain, _) => "dict",
+            Self::Dict(DictKind::Frappe, _) => "_dict",
+            Self::Dict(DictKind::Document, _) => "Document",
             Self::Date(_) => "datetime.date",
             Self::DateTime(_) => "datetime.datetime",
             Self::Time(_) => "datetime.time",
             Self::Delta(_) => "datetime.timedelta",
+            Self::Missing(_) => "Undefined",
+            Self::Object(object) => object.type_name(),
         }
     }
 
     /// Tells whether a condition takes the value for true.
     pub(crate) fn is_true(&self) -> bool {
         match self {
-            Self::None => false,
+            Self::None | Self::Missing(_) => false,
             Self::Bool(value) => *value,
             Self::Int(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
             Self::Str(text) => !text.is_empty(),
-            Self::List(items) | Self::Tuple(items) => !items.is_empty(),
-            Self::Dict(entries) => !entries.is_empty(),
+            Self::List(items) => !items.get().is_empty(),
+            Self::Tuple(items) | Self::Set(items) => !items.is_empty(),
+            Self::Dict(kind, entries) => *kind == DictKind::Document || !entries.get().is_empty(),
             Self::Delta(span) => !span.is_zero(),
             Self::Big(_) | Self::Date(_) | Self::DateTime(_) | Self::Time(_) => true,
+            Self::Object(object) => object.length().is_none_or(|length| length > 0),
         }
     }
 
@@ -112,9 +152,10 @@ impl Py {
     }
 
     /// Returns the items of a list or tuple.
-    pub(crate) fn items(&self) -> Option<&Arc<Vec<Self>>> {
+    pub(crate) fn items(&self) -> Option<Arc<Vec<Self>>> {
         match self {
-            Self::List(items) | Self::Tuple(items) => Some(items),
+            Self::List(items) => Some(items.get()),
+            Self::Tuple(items) => Some(Arc::clone(items)),
             _ => None,
         }
     }
@@ -123,15 +164,28 @@ impl Py {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Str(text) | Self::Big(text) => 16 + text.len(),
-            Self::List(items) | Self::Tuple(items) => 16 + 32 * items.len(),
-            Self::Dict(entries) => 16 + 64 * entries.len(),
+            Self::List(items) => 16 + 32 * items.get().len(),
+            Self::Tuple(items) | Self::Set(items) => 16 + 32 * items.len(),
+            Self::Dict(_, entries) => 16 + 64 * entries.get().len(),
             _ => 16,
+        }
+    }
+
+    /// Tells whether nothing else holds the value yet.
+    pub(crate) fn is_new(&self) -> bool {
+        match self {
+            Self::Str(text) | Self::Big(text) => Arc::strong_count(text) == 1,
+            Self::List(items) => items.is_new(),
+            Self::Tuple(items) | Self::Set(items) => Arc::strong_count(items) == 1,
+            Self::Dict(_, entries) => entries.is_new(),
+            Self::Object(object) => Arc::strong_count(object) == 1,
+            _ => true,
         }
     }
 
     /// Makes a list.
     pub(crate) fn list(items: impl IntoIterator<Item = Self>) -> Self {
-        Self::List(Arc::new(items.into_iter().collect()))
+        Self::List(Shared::new(items.into_iter().collect()))
     }
 
     /// Makes a tuple.
@@ -142,10 +196,29 @@ impl Py {
     /// Returns what iterating over the value gives.
     pub(crate) fn iterate(&self) -> Result<Vec<Self>, String> {
         match self {
-            Self::List(items) | Self::Tuple(items) => Ok(items.as_ref().clone()),
-            Self::Dict(entries) => Ok(entries.keys().cloned().map(Self::Str).collect()),
+            Self::List(items) => Ok(items.get().as_ref().clone()),
+            Self::Tuple(items) | Self::Set(items) => Ok(items.as_ref().clone()),
+            Self::Dict(kind, entries) if *kind != DictKind::Document => {
+                Ok(entries.get().keys().map(|key| key.0.clone()).collect())
+            }
             Self::Str(text) => Ok(text.chars().map(|character| Self::str(character.to_string())).collect()),
+            Self::Missing(_) => Ok(vec![]),
+            Self::Object(object) => {
+                object.iterate().ok_or_else(|| format!("'{}' object is not iterable", object.type_name()))
+            }
             _ => Err(format!("'{}' object is not iterable", self.type_name())),
+        }
+    }
+
+    /// Tells whether two values are one and the same, as `is` has it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::List(a), Self::List(b)) => a.is(b),
+            (Self::Dict(_, a), Self::Dict(_, b)) => a.is(b),
+            (Self::None, Self::None) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::None | Self::Bool(_), _) | (_, Self::None | Self::Bool(_)) => false,
+            _ => self.type_name() == other.type_name() && ops::equal(self, other),
         }
     }
 }
@@ -158,16 +231,24 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Makes arguments without names.
+    pub(crate) fn given(given: impl IntoIterator<Item = Py>) -> Self {
+        Self { given: given.into_iter().collect(), named: vec![] }
+    }
+
+    /// Returns an argument that was given by its name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Py> {
+        self.named.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
     /// Returns an argument by place or name; None, as Python's defaults are, where it is not given.
     pub(crate) fn get(&self, place: usize, name: &str) -> &Py {
-        let named = || self.named.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-        self.given.get(place).or_else(named).unwrap_or(&Py::None)
+        self.given.get(place).or_else(|| self.named(name)).unwrap_or(&Py::None)
     }
 
     /// The same, refusing a call without it.
     pub(crate) fn need(&self, place: usize, name: &str) -> Result<&Py, String> {
-        let named = || self.named.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-        self.given.get(place).or_else(named).ok_or_else(|| format!("missing the argument {name:?}"))
+        self.given.get(place).or_else(|| self.named(name)).ok_or_else(|| format!("missing the argument {name:?}"))
     }
 
     /// Returns an argument that must be a whole number, or `otherwise` where it is not given.
@@ -182,19 +263,33 @@ impl Args {
 /// How much of values one call may go through: nodes, and a node more for each few bytes of text.
 pub(crate) const WEIGHT_MAX: usize = 200_000;
 
+/// Levels of a value that anything goes down. Whoever goes takes stack for each.
+pub(crate) const LEVELS_MAX: usize = 250;
+
 impl Py {
     /// Takes what it costs to go through the value from `left`.
     ///
     /// Lists can hold one list many times, so that a value of few bytes is a text of more than the world has.
     pub(crate) fn weigh(&self, left: &mut usize) -> Result<(), String> {
+        self.weigh_at(0, left)
+    }
+
+    fn weigh_at(&self, level: usize, left: &mut usize) -> Result<(), String> {
+        if level > LEVELS_MAX {
+            return Err(format!("the value is nested more than {LEVELS_MAX} deep, or holds itself"));
+        }
         let own = match self {
             Self::Str(text) | Self::Big(text) => 1 + text.len() / 16,
             _ => 1,
         };
         *left = left.checked_sub(own).ok_or("the value is too large")?;
         match self {
-            Self::List(items) | Self::Tuple(items) => items.iter().try_for_each(|item| item.weigh(left)),
-            Self::Dict(entries) => entries.values().try_for_each(|value| value.weigh(left)),
+            Self::List(items) => items.get().iter().try_for_each(|item| item.weigh_at(level + 1, left)),
+            Self::Tuple(items) | Self::Set(items) => items.iter().try_for_each(|item| item.weigh_at(level + 1, left)),
+            Self::Dict(_, entries) => entries.get().values().try_for_each(|value| value.weigh_at(level + 1, left)),
+            Self::Object(object) => {
+                object.iterate().into_iter().flatten().try_for_each(|item| item.weigh_at(level + 1, left))
+            }
             _ => Ok(()),
         }
     }

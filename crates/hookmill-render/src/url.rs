@@ -11,17 +11,20 @@ const QUERY: &str = "-._~!$&'()*+,;=:@/?";
 /// Returns `url` with everything encoded that a request line can't hold, and without its fragment.
 ///
 /// An escape stays one only where the whole path, or the whole query, is escaped without a mistake; else the sign for
-/// escapes is itself escaped.
+/// escapes is itself escaped. White space before the URL is nothing; behind it, it is a part of it.
 pub(crate) fn quote(url: &str) -> String {
     let url = url.trim_start();
     let url = url.split_once('#').map_or(url, |(before, _)| before);
     let (rest, query) = url.split_once('?').map_or((url, None), |(rest, query)| (rest, Some(query)));
     let Some((scheme, rest)) = rest.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-    let path = quote_part(&without_dots(path), PATH);
+    let (authority, path) = rest.find(['/', '\\']).map_or((rest, "/"), |end| rest.split_at(end));
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let path = quote_part(&without_dots(&path), PATH);
+    // Of several strokes at the beginning, `requests` sends one.
+    let path = path.trim_start_matches('/');
     let query = query.filter(|query| !query.is_empty());
     let query = query.map(|query| format!("?{}", quote_part(query, QUERY))).unwrap_or_default();
-    format!("{}://{authority}{path}{query}", scheme.to_ascii_lowercase())
+    format!("{}://{authority}/{path}{query}", scheme.to_ascii_lowercase())
 }
 
 fn quote_part(part: &str, allowed: &str) -> String {
@@ -30,10 +33,16 @@ fn quote_part(part: &str, allowed: &str) -> String {
     let mut quoted = String::with_capacity(part.len());
     let mut rest = part.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
+        let escape = rest.get(..3).filter(|three| is_escape(three));
         rest = after;
-        match after {
-            [high, low, remaining @ ..] if escaped && byte == b'%' => {
-                quoted.push_str(&unreserved_of(*high, *low));
+        match (escape, after) {
+            (Some(_), [high, low, remaining @ ..]) => {
+                match escaped {
+                    true => quoted.push_str(&unreserved_of(*high, *low)),
+                    false => {
+                        quoted.push_str(&format!("%25{}{}", char::from(*high), char::from(*low)).to_ascii_uppercase());
+                    }
+                }
                 rest = remaining;
             }
             _ if byte.is_ascii_alphanumeric() || allowed.as_bytes().contains(&byte) => quoted.push(char::from(byte)),
@@ -87,6 +96,10 @@ mod tests {
             ("HTTP://h/Ana López?q=a b#frag", "http://h/Ana%20L%C3%B3pez?q=a%20b"),
             ("http://h/x?y=%41%zz", "http://h/x?y=%2541%25zz"),
             ("http://h/x?y=%41%7e%2f", "http://h/x?y=A~%2F"),
+            ("http://h/a%zz/%41%2f?q=%&r=%e", "http://h/a%25zz/%2541%252F?q=%25&r=%25e"),
+            ("  http://h/sp  ", "http://h/sp%20%20"),
+            ("http://h\\a\\b?c\\d", "http://h/%5Ca%5Cb?c%5Cd"),
+            ("http://h//x//y", "http://h/x//y"),
             ("http://h/{a}/[b]|\"c\"", "http://h/%7Ba%7D/%5Bb%5D%7C%22c%22"),
             ("http://h/a/../b/./c", "http://h/b/c"),
             ("http://h/x?", "http://h/x"),

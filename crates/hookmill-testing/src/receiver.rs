@@ -182,13 +182,15 @@ async fn read_request(
             Err(error) => return Err(error),
         }
     }
-    let head = String::from_utf8(head).map_err(std::io::Error::other)?;
-    let mut lines = head.trim_end().split("\r\n");
+    // Other senders than ours have Latin-1 in headers.
+    let head =
+        String::from_utf8(head).unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect());
+    let mut lines = head.trim_end_matches("\r\n").split("\r\n");
     let mut first = lines.next().unwrap_or_default().split(' ').map(String::from);
     let (method, path) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
     let headers: Vec<(String, String)> = lines
         .map(|line| line.split_once(':').unwrap_or((line, "")))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .map(|(name, value)| (name.to_owned(), value.trim_start().to_owned()))
         .collect();
     let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);

@@ -3,11 +3,11 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use hookmill_core::ports::{DeliveryKey, Store};
+use hookmill_core::ports::{DeliveryKey, Pending, Store};
 use hookmill_delivery::{AddressPolicy, Client, ClientConfig};
 use hookmill_plugin::{PluginHost, PluginHostConfig};
 use hookmill_store::{SqliteOptions, SqliteStore};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,7 +27,7 @@ use crate::sealed_store::SealedStore;
 use crate::sources::Sources;
 use crate::unrecorded::UnrecordedAttempts;
 use crate::watch::{Seen, watch};
-use crate::webhooks::Webhooks;
+use crate::webhooks::{Hook, Webhooks};
 use crate::{EngineConfig, EngineError, StartError};
 
 /// An embedded store is one partition.
@@ -129,9 +129,17 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
         cursor = page.last().map(|pending| pending.key);
         count += page.len();
         for pending in page {
+            let hook = inner.webhooks.find(&pending.tenant, &pending.webhook);
+            let gathers = hook.as_ref().and_then(|hook| gathers_until(hook, &pending, now));
             // All that is left of the time before the start is what the wall showed.
-            let due = steady.after(until(pending.due, now));
-            let ticket = match inner.webhooks.find(&pending.tenant, &pending.webhook) {
+            let due = steady.after(until(gathers.unwrap_or(pending.due), now));
+            let ticket = match hook {
+                Some(hook) if gathers.is_some() => {
+                    let (id, ticket) = (pending.id, ticket(&hook, pending, due, None));
+                    let before = inner.scheduler().gather(ticket, steady);
+                    before.iter().for_each(|before| inner.give_way(before, id));
+                    continue;
+                }
                 Some(hook) => ticket(&hook, pending, due, None),
                 // Its turn comes too, and then it is parked with the reason.
                 None => Ticket {
@@ -155,4 +163,13 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
         tracing::info!(deliveries = count, "took up what an earlier run left unsettled");
     }
     Ok(())
+}
+
+/// Returns until when a delivery of an earlier run waits for later events of its document, if it still does. The store knows
+/// when its event came, not for whose sake it waits, so it waits from there.
+fn gathers_until(hook: &Hook, pending: &Pending, now: Timestamp) -> Option<Timestamp> {
+    let wait = SignedDuration::from_millis(hook.webhook().coalesce_ms.into());
+    let fresh = pending.tries == 0 && pending.replay.is_none();
+    let until = pending.due.checked_add(wait).ok()?;
+    (fresh && !wait.is_zero() && until > now).then_some(until)
 }

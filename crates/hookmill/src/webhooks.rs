@@ -92,8 +92,8 @@ fn check_headers(webhook: &Webhook) -> Result<(), WebhookError> {
             let rule = format!("has {:?}, whose name or value HTTP does not allow{also}", header.key);
             return Err(WebhookError::invalid("headers", rule));
         }
-        let may_sign = is_frappe && header.key.eq_ignore_ascii_case("x-frappe-webhook-signature");
-        if is_reserved_header(&header.key) && !may_sign {
+        let may_set = is_frappe && hookmill_core::frappe::may_set_header(&header.key);
+        if is_reserved_header(&header.key) && !may_set {
             let rule = format!("has {:?}, which only hookmill itself may set", header.key);
             return Err(WebhookError::invalid("headers", rule));
         }

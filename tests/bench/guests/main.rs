@@ -114,6 +114,7 @@ fn cached_loads(criterion: &mut Criterion) {
         let host = host();
         let digest = host.load(&wasm).expect("a plugin").digest();
         // What was written this very moment is hashed each time, as the times of files don't tell changes apart that fast.
+        #[allow(clippy::disallowed_methods, reason = "nothing tells that the time is over")]
         std::thread::sleep(Duration::from_millis(200));
         let known = || host.load_known(black_box(&digest)).expect("a plugin").expect("it is known");
         group.bench_function(language, |bench| bench.iter(known));

@@ -1,7 +1,7 @@
 //! What a real Frappe site sent, sent again by a server for the same webhook and document, byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,8 +16,11 @@ use super::client::Served;
 /// Where the site's receiver listened.
 const SITE_RECEIVER: &str = "127.0.0.1:28899";
 
+/// What another site sent, at more templates, conditions, URLs and headers: one case a line.
+const CAPTURED: &str = "frappe/captured.json";
+
 /// Cases in which hookmill does something else than Frappe, and why. Their first number names them in both folders.
-const BY_INTENT: [(&str, &str); 10] = [
+const BY_INTENT: &[(&str, &str)] = &[
     ("26", "the random number is drawn by the event, and the signature covers what is sent"),
     ("34", "a dynamic URL that ends in .json is a URL like any other, not the name of a file"),
     ("40", "on_update_after_submit is an event like any other; only Frappe up to 15 never raises it"),
@@ -28,11 +31,31 @@ const BY_INTENT: [(&str, &str); 10] = [
     ("80", "an apostrophe in a query goes out as %27, which means the same"),
     ("88", "the site deleted the webhook before its worker ran"),
     ("92", "the site deleted the webhook and had it cached"),
+    ("21", "a blank before a header's value is nothing to fail for"),
+    ("43", "which events a change raises is the publisher's affair; what is published is sent"),
+    ("45", "the same: the site raises nothing for frappe.db.set_value"),
+    ("51", "the site's workers overtook each other"),
+    ("53", "the case has the last of two documents"),
+    ("65", "Markdown is not turned into HTML here"),
+    ("79", "doc.items is the field, not the method, so it is not callable"),
+    ("B1", "what asks the site is refused when it is saved: frappe.format"),
+    ("D2", "Python's functions can be called here"),
+    ("D8", "what asks the site is refused when it is saved: frappe.db"),
+    ("D9", "what asks the site is refused when it is saved: frappe.utils.get_url"),
+    ("F5", "lambda is refused when it is saved"),
+    ("F9", "doc.meta is the site's"),
+    ("G0", "an apostrophe in a query goes out as %27, which means the same"),
+    ("H5", "the class of a DocType is the site's"),
+    ("J1", "the same as 21"),
+    ("J3", "only hookmill itself sets Host; an import leaves the row out with a note"),
+    ("J8", "HTTP has no blank in the name of a header"),
+    ("K0", "the same"),
+    ("K2", "only hookmill itself sets Transfer-Encoding; an import leaves the row out with a note"),
 ];
 
 /// A case as a site recorded it.
 struct Case {
-    file: PathBuf,
+    number: String,
     profile: Profile,
     json: Value,
 }
@@ -47,16 +70,40 @@ impl Case {
                 let file = entry.expect("an entry").path();
                 if file.extension().is_some_and(|extension| extension == "json") {
                     let text = std::fs::read_to_string(&file).expect("a readable case");
-                    cases.push(Self { json: serde_json::from_str(&text).expect("a case is JSON"), profile, file });
+                    let number = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.get(..2));
+                    let number = number.expect("a number").into();
+                    cases.push(Self { json: serde_json::from_str(&text).expect("a case is JSON"), profile, number });
                 }
             }
         }
-        cases.sort_by(|a, b| a.file.cmp(&b.file));
+        let captured = Path::new(env!("CARGO_MANIFEST_DIR")).join(CAPTURED);
+        let captured = std::fs::read_to_string(captured).expect("the cases are there");
+        for json in serde_json::from_str::<Vec<Value>>(&captured).expect("cases are JSON") {
+            let profile = if json["profile"] == "newest" { Profile::FrappeNewest } else { Profile::FrappeV15 };
+            cases.push(Self { number: json["id"].as_str().expect("an id").into(), profile, json });
+        }
+        cases.sort_by(|a, b| {
+            (a.profile == Profile::FrappeNewest, &a.number).cmp(&(b.profile == Profile::FrappeNewest, &b.number))
+        });
         cases
     }
 
     fn number(&self) -> String {
-        self.file.file_name().and_then(|name| name.to_str()).and_then(|name| name.get(..2)).expect("a number").into()
+        self.number.clone()
+    }
+
+    /// Returns the event that the site had.
+    fn event(&self, webhook: &Value) -> Value {
+        let doc = &self.json["doc"];
+        let mut event = json!({"doctype": webhook["doctype"], "doc_event": webhook["doc_event"], "doc": doc});
+        if let Some(before) = self.json.get("before") {
+            event["before"] = before.clone();
+        }
+        if let (Some(modified), true) = (doc["modified"].as_str(), self.json.get("id").is_some()) {
+            event["occurred_at"] = json!(format!("{}Z", modified.replace(' ', "T")));
+            event["user"] = json!("Administrator");
+        }
+        event
     }
 
     fn title(&self) -> String {
@@ -74,7 +121,17 @@ impl Case {
 
     fn requests(&self) -> Vec<Received> {
         let raw = self.json["requests"].as_array().expect("requests");
-        raw.iter().map(|raw| parsed(&STANDARD.decode(raw.as_str().expect("base64")).expect("base64"))).collect()
+        raw.iter()
+            .map(|raw| match raw.as_str() {
+                Some(raw) => parsed(&STANDARD.decode(raw).expect("base64")),
+                None => Received {
+                    method: raw["method"].as_str().expect("a method").into(),
+                    path: raw["path"].as_str().expect("a path").into(),
+                    headers: serde_json::from_value(raw["headers"].clone()).expect("headers"),
+                    body: raw["body"].as_str().expect("a body").into(),
+                },
+            })
+            .collect()
     }
 }
 
@@ -110,7 +167,12 @@ enum Sent {
 async fn replay(served: &Served, case: &Case) -> Sent {
     let receiver = &served.stand.receiver;
     let (before, expected) = (receiver.count(), case.requests());
-    let failures = if case.number() == "70" { expected.len().saturating_sub(1) } else { 0 };
+    let failures = match case.number().as_str() {
+        "70" => expected.len().saturating_sub(1),
+        // A slow receiver and one that knows no better fail like any other.
+        "69" | "71" | "73" => expected.len(),
+        _ => 0,
+    };
     receiver.script(vec![Answer::Status(500); failures]);
     let mut names = Vec::new();
     let mut owed = Vec::new();
@@ -122,7 +184,9 @@ async fn replay(served: &Served, case: &Case) -> Sent {
         };
         let mut webhook = imported.webhook;
         let url = webhook["request_url"].as_str().expect("a URL");
-        webhook["request_url"] = json!(url.replace(SITE_RECEIVER, &receiver.address().to_string()));
+        let address = receiver.address().to_string();
+        let url = url.replace(SITE_RECEIVER, &address).replace("localhost:28899", &address);
+        webhook["request_url"] = json!(url);
         webhook["retry"] = json!({"schedule": ["0s", "0s", "0s"]});
         let path = format!("/v1/webhooks/{}", imported.name);
         let reply = served.put(&path, webhook.to_string()).await;
@@ -134,9 +198,10 @@ async fn replay(served: &Served, case: &Case) -> Sent {
         let fired = case.json["webhooks"].is_null()
             || expected.iter().any(|request| request.path.ends_with(webhook["doc_event"].as_str().expect("text")));
         if fired {
-            let event =
-                json!({"doctype": webhook["doctype"], "doc_event": webhook["doc_event"], "doc": case.json["doc"]});
-            let published = served.post("/v1/events", event.to_string()).await.ok(202);
+            if case.json["doc"].is_null() {
+                continue;
+            }
+            let published = served.post("/v1/events", case.event(&webhook).to_string()).await.ok(202);
             owed.extend(published["deliveries"].as_array().expect("deliveries").clone());
         }
     }
@@ -164,10 +229,15 @@ async fn requests_are_those_of_a_real_site_byte_for_byte() {
             // Frappe follows redirects, the signature and every key with it; here the first request is the only one.
             expected.truncate(1);
         }
+        let reason = BY_INTENT.iter().find(|(number, _)| *number == case.number()).map(|(_, reason)| *reason);
         let sent: Vec<_> = match replay(&served, &case).await {
             Sent::Requests(sent) => sent.iter().map(|request| comparable(request, &own)).collect(),
             Sent::Refused(reason) if expected.is_empty() => {
                 by_intent.push(format!("{}: refused when it is saved: {reason}", case.title()));
+                continue;
+            }
+            Sent::Refused(refused) if reason.is_some() => {
+                by_intent.push(format!("{}: {}: {refused}", case.title(), reason.unwrap_or_default()));
                 continue;
             }
             Sent::Refused(reason) => {
@@ -175,7 +245,6 @@ async fn requests_are_those_of_a_real_site_byte_for_byte() {
                 continue;
             }
         };
-        let reason = BY_INTENT.iter().find(|(number, _)| *number == case.number()).map(|(_, reason)| reason);
         match reason {
             _ if sent == expected => equal += 1,
             Some(reason) => by_intent.push(format!("{}: {reason}", case.title())),
@@ -184,7 +253,7 @@ async fn requests_are_those_of_a_real_site_byte_for_byte() {
     }
     println!("{equal} cases are equal; by intent, {} differ:\n  {}", by_intent.len(), by_intent.join("\n  "));
     assert!(wrong.is_empty(), "{} cases are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(equal >= 55, "only {equal} cases are equal");
+    assert!(equal >= 200, "only {equal} cases are equal");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,6 +300,20 @@ async fn a_preview_shows_the_very_request_and_sends_nothing() {
     let headers = preview["request"]["headers"].as_array().expect("headers");
     let shown = headers.iter().find(|header| header[0] == "x-frappe-webhook-signature").expect("a signature");
     assert_eq!(shown[1], sent.header("x-frappe-webhook-signature"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_headers_go_out_in_title_case() {
+    let served = Served::new().await;
+    let headers = json!([{"key": "x-first-key", "value": "1"}, {"key": "Content-type", "value": "text/x"}]);
+    served.webhook(json!({"profile": "frappe-v15", "secrets": ["any text"], "headers": headers})).await;
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N"}});
+    served.post("/v1/events", event.to_string()).await.ok(202);
+    let sent = served.stand.receiver.only_request().await;
+    let names: BTreeSet<&str> = sent.headers.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["Accept", "Connection", "Content-Type", "User-Agent", "X-First-Key", "X-Frappe-Webhook-Signature"] {
+        assert!(names.contains(name), "{name} is not in {names:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

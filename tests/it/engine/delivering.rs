@@ -151,3 +151,17 @@ async fn of_events_that_are_gathered_the_last_state_of_each_document_is_sent() {
     bodies.sort();
     assert_eq!(bodies, [r#"{"title":1}"#, r#"{"title":3}"#]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_gathered_on_after_a_restart() {
+    let stand = Stand::new().await;
+    stand.webhook("notes", json!({"coalesce_ms": 10_000, "data": [{"fieldname": "title", "key": "title"}]})).await;
+    let save =
+        |title: u32| event(&json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "A", "title": title}}));
+    let first = stand.publish(save(1)).await;
+    let stand = stand.restart().await;
+    let second = stand.publish(save(2)).await;
+    let reason = stand.reaches(first, DeliveryState::Skipped).await.row.status.reason.expect("a reason");
+    assert!(reason.contains(&second.to_string()), "{reason}");
+    assert_eq!(stand.receiver.count(), 0);
+}

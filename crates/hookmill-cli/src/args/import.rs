@@ -10,14 +10,15 @@ pub(crate) enum Import {
     #[command(
         after_help = "Examples:\n  hookmill import frappe fixtures/webhook.json --dry-run\n  hookmill import frappe exported/ --secrets secrets.json\n\n\
         A file holds one Webhook document, a list of them, or {\"data\": [...]}. Frappe masks the secrets in it; --secrets names\n\
-        a file with {\"name of the webhook\": \"secret\"}."
+        a file with {\"name of the webhook\": \"secret\"}. Without it, a terminal is asked; a webhook whose secret nobody gives is saved\n\
+        disabled."
     )]
     Frappe(FromFrappe),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FromFrappe {
-    /// Files, directories of .json files, or - for standard input
+    /// Files, directories with .json files at any depth, or - for standard input
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Whose bytes receivers are to get

@@ -1,10 +1,12 @@
 //! `hookmill import`.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use console::Term;
 use hookmill::core::frappe::{self, Doctypes, Imported, Options};
 use hookmill::core::webhook::Profile;
 use hookmill::{EngineError, Explain as _, Webhook};
@@ -15,7 +17,7 @@ use crate::api::Client;
 use crate::args::{Connection, FrappeProfile, Import};
 use crate::commands::read;
 use crate::exit_code::{FAILED, Failure, USAGE};
-use crate::output::{Output, pretty};
+use crate::output::{Output, pretty, to_stderr};
 
 pub(crate) async fn run(command: Import, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
     let Import::Frappe(asked) = command;
@@ -29,7 +31,13 @@ pub(crate) async fn run(command: Import, connection: &Connection, output: &Outpu
     let (mut imported, mut refused) = (Vec::new(), Vec::new());
     for document in documents(&asked.files)? {
         let name = document["name"].as_str().unwrap_or_default().to_owned();
-        let options = Options { profile, doctypes: doctypes.as_ref(), secret: secrets.get(&name).map(String::as_str) };
+        let may_ask = !asked.dry_run && !output.is_json();
+        let secret = match secrets.get(&name) {
+            Some(secret) => Some(secret.clone()),
+            None if may_ask && frappe::hides_its_secret(&document) => typed_secret(&name)?,
+            None => None,
+        };
+        let options = Options { profile, doctypes: doctypes.as_ref(), secret: secret.as_deref() };
         match taken_over(&document, &options, client.as_ref()).await {
             Ok((found, webhook)) => imported.push(told(&found, webhook, output)),
             Err(failure) if failure.exit_code == FAILED => refused.push(refusal(&name, &failure, output)),
@@ -44,6 +52,17 @@ pub(crate) async fn run(command: Import, connection: &Connection, output: &Outpu
         output.line(format!("{} webhooks {verb}, {} can't be", imported.len(), refused.len()));
     }
     Ok(if failed { FAILED.into() } else { ExitCode::SUCCESS })
+}
+
+/// Asks for a secret, without showing it, if somebody sits at a terminal.
+fn typed_secret(name: &str) -> anyhow::Result<Option<String>> {
+    let terminal = Term::stderr();
+    if !terminal.is_term() || !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    to_stderr(&format!("the secret of {name} (nothing, and it is imported disabled):"));
+    let secret = terminal.read_secure_line().context("the secret can't be read")?;
+    Ok(Some(secret).filter(|secret| !secret.is_empty()))
 }
 
 fn json_of<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
@@ -61,11 +80,7 @@ fn documents(files: &[PathBuf]) -> anyhow::Result<Vec<Value>> {
             found.extend(frappe::documents(json_of(file)?));
             continue;
         }
-        let entries = std::fs::read_dir(file).with_context(|| format!("{} can't be read", file.display()))?;
-        let mut inside = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-        inside.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-        inside.sort();
-        for path in inside {
+        for path in json_files(file)? {
             found.extend(frappe::documents(json_of(&path)?));
         }
     }
@@ -76,6 +91,25 @@ fn documents(files: &[PathBuf]) -> anyhow::Result<Vec<Value>> {
             .into());
     }
     Ok(found)
+}
+
+/// Returns the .json files of a directory and of those in it, by name. Links are not followed, for they could lead in a ring.
+fn json_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let (mut files, mut directories) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(directory) = directories.pop() {
+        let unreadable = || format!("{} can't be read", directory.display());
+        for entry in std::fs::read_dir(&directory).with_context(unreadable)? {
+            let entry = entry.with_context(unreadable)?;
+            let path = entry.path();
+            if entry.file_type().with_context(unreadable)?.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Checks a document and saves what it becomes, if there is a server to save it.

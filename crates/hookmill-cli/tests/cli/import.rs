@@ -16,7 +16,7 @@ fn attempts() -> Vec<Value> {
 /// Returns the document that an attempt saved, under this name.
 fn document(attempt: &Value, name: &str) -> Value {
     let mut document = json!({"doctype": "Webhook", "name": name, "webhook_doctype": "Note",
-        "webhook_docevent": "after_insert", "request_url": "http://example.com/in", "request_method": "POST"});
+        "request_url": "http://example.com/in"});
     for (field, value) in attempt["input"].as_object().expect("an input") {
         match field.as_str() {
             "drop" => value.as_array().into_iter().flatten().filter_map(Value::as_str).for_each(|field| {
@@ -118,12 +118,13 @@ fn an_export_is_saved_and_what_cannot_be_is_named_with_its_place_and_a_suggestio
     };
     let fixtures = json!([
         webhook("signed", json!({"condition": "(doc.grand_total or 0) > 1"})),
-        webhook("unsigned", json!({"enabled": 0})),
+        webhook("unsigned", json!({"webhook_headers": [{"key": "Host", "value": "x"}, {"key": "X-A", "value": "1"}]})),
         webhook("reads", json!({"request_structure": "JSON", "webhook_json": "{\n\"a\": {{ frappe.db.get_value('User', 'x', 'y') | tojson }}}"})),
         webhook("asks", json!({"condition": "frappe.db.exists('User', doc.owner)"})),
         {"doctype": "Note", "name": "no webhook"},
     ]);
-    let (file, secrets) = (dir.path().join("webhook.json"), dir.path().join("secrets.json.txt"));
+    std::fs::create_dir_all(dir.path().join("app/fixtures")).expect("made");
+    let (file, secrets) = (dir.path().join("app/fixtures/webhook.json"), dir.path().join("secrets.json.txt"));
     std::fs::write(&file, fixtures.to_string()).expect("written");
     std::fs::write(&secrets, json!({"signed": "s3cret of any form"}).to_string()).expect("written");
     let folder = dir.path().to_str().expect("UTF-8");
@@ -139,7 +140,15 @@ fn an_export_is_saved_and_what_cannot_be_is_named_with_its_place_and_a_suggestio
         (names("imported"), names("refused")),
         (vec!["signed".into(), "unsigned".into()], vec!["reads".into(), "asks".into()])
     );
-    assert_eq!(told["imported"][1]["notes"][0]["field"], "webhook_secret");
+    let unsigned = &told["imported"][1];
+    let notes: Vec<&Value> = unsigned["notes"].as_array().expect("notes").iter().map(|note| &note["field"]).collect();
+    assert_eq!(notes, ["webhook_headers", "webhook_secret"]);
+    // Nothing goes out unsigned that was to be signed.
+    assert_eq!(
+        (&unsigned["webhook"]["enabled"], &told["imported"][0]["webhook"]["enabled"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(unsigned["webhook"]["headers"].as_array().map(Vec::len), Some(1));
     for (place, said) in [(0, "frappe.db.get_value asks the site"), (1, "in `frappe.db` (at character 1)")] {
         let refused = &told["refused"][place];
         assert!(refused["message"].as_str().is_some_and(|message| message.contains(said)), "{refused}");

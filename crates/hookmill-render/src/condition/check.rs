@@ -6,7 +6,7 @@ use ruff_python_ast::visitor::{Visitor, walk_expr};
 use ruff_python_ast::{Expr, ExprContext};
 
 use super::Fault;
-use crate::python::{builtins, utils};
+use crate::python::{builtins, document, utils};
 
 /// Levels of an expression. Evaluating calls itself for each, on a stack that has an end.
 const DEPTH_MAX: usize = 100;
@@ -91,6 +91,17 @@ fn fault_of(part: &Expr, bound: &BTreeSet<String>) -> Option<Fault> {
             } else {
                 return None;
             }
+        }
+        Expr::Call(call) => {
+            let Expr::Attribute(attribute) = &*call.func else { return None };
+            let is_doc = matches!(&*attribute.value, Expr::Name(name) if name.id.as_str() == "doc");
+            if !is_doc || !document::asks_the_site(&attribute.attr) {
+                return None;
+            }
+            format!(
+                "doc.{} asks the site or changes the document; put what is needed into the document",
+                attribute.attr
+            )
         }
         Expr::Named(_) => "a condition can't assign".into(),
         Expr::Lambda(_) => "a condition has no functions of its own".into(),

@@ -11,7 +11,7 @@ use super::Fault;
 use super::check::module_of;
 use crate::frappe::Names;
 use crate::python::ops::{self, Binary};
-use crate::python::{Args, Dict, Py, WEIGHT_MAX, builtins, document, methods, utils};
+use crate::python::{Args, Dict, DictKind, Key, Py, WEIGHT_MAX, builtins, dates, document, format, methods, utils};
 
 /// Parts that may be evaluated; a child table of a thousand rows takes some ten thousand.
 const STEPS_MAX: u32 = 200_000;
@@ -53,16 +53,16 @@ impl<'a> Run<'a> {
             Expr::StringLiteral(literal) => Ok(Py::str(literal.value.to_str())),
             Expr::NumberLiteral(literal) => number(&literal.value).map_err(|message| Fault::new(message, part)),
             Expr::Name(name) => self.named(name.id.as_str(), part),
-            Expr::List(list) => Ok(Py::List(Arc::new(self.values(&list.elts)?))),
+            Expr::List(list) => Ok(Py::list(self.values(&list.elts)?)),
             Expr::Tuple(tuple) => Ok(Py::Tuple(Arc::new(self.values(&tuple.elts)?))),
-            Expr::Set(set) => Ok(Py::list(builtins::unique(self.values(&set.elts)?))),
+            Expr::Set(set) => Ok(Py::Set(Arc::new(builtins::unique(self.values(&set.elts)?)))),
             Expr::Dict(dict) => {
                 let mut entries = Dict::new();
                 for item in &dict.items {
                     let key = item.key.as_ref().ok_or_else(|| Fault::new("** is not offered", part))?;
-                    entries.insert(self.text(key)?, self.value(&item.value)?);
+                    entries.insert(self.key(key)?, self.value(&item.value)?);
                 }
-                Ok(Py::Dict(Arc::new(entries)))
+                Ok(Py::dict(entries))
             }
             Expr::BoolOp(operation) => {
                 let mut value = Py::None;
@@ -96,16 +96,18 @@ impl<'a> Run<'a> {
             Expr::Generator(generator) => self.comprehension(&generator.generators, &generator.elt),
             Expr::SetComp(set) => {
                 let items = self.comprehension(&set.generators, &set.elt)?.iterate();
-                items.map(|items| Py::list(builtins::unique(items))).map_err(|message| Fault::new(message, part))
+                items
+                    .map(|items| Py::Set(Arc::new(builtins::unique(items))))
+                    .map_err(|message| Fault::new(message, part))
             }
             Expr::DictComp(dict) => {
                 let mut entries = Dict::new();
                 let key = dict.key.as_ref().ok_or_else(|| Fault::new("** is not offered", part))?;
                 self.each(&dict.generators, &mut |run| {
-                    entries.insert(run.text(key)?, run.value(&dict.value)?);
+                    entries.insert(run.key(key)?, run.value(&dict.value)?);
                     Ok(())
                 })?;
-                Ok(Py::Dict(Arc::new(entries)))
+                Ok(Py::dict(entries))
             }
             _ => Err(Fault::new("this is not offered in a condition", part)),
         }
@@ -115,11 +117,9 @@ impl<'a> Run<'a> {
         parts.iter().map(|part| self.value(part)).collect()
     }
 
-    fn text(&mut self, part: &Expr) -> Result<Arc<str>> {
-        match self.value(part)? {
-            Py::Str(text) => Ok(text),
-            other => Err(Fault::new(format!("a key must be text, not '{}'", other.type_name()), part)),
-        }
+    fn key(&mut self, part: &Expr) -> Result<Key> {
+        let value = self.value(part)?;
+        Key::of(&value).map_err(|message| Fault::new(message, part))
     }
 
     fn named(&self, name: &str, part: &Expr) -> Result<Py> {
@@ -128,8 +128,8 @@ impl<'a> Run<'a> {
         }
         let text = |text: &Option<String>| text.as_ref().map_or(Py::None, Py::str);
         match name {
-            "doc" => Ok(Py::Dict(self.names.doc.clone())),
-            "before" => Ok(self.names.before.clone().map_or(Py::None, Py::Dict)),
+            "doc" => Ok(Py::Dict(DictKind::Frappe, self.names.doc.clone())),
+            "before" => Ok(self.names.before.clone().map_or(Py::None, |before| Py::Dict(DictKind::Frappe, before))),
             "doctype" => Ok(Py::str(&self.names.event.doctype)),
             "event_id" => Ok(Py::str(&self.names.event.id)),
             "doc_event" => Ok(Py::str(&self.names.event.doc_event)),
@@ -150,13 +150,13 @@ impl<'a> Run<'a> {
         }
         let value = self.value(base)?;
         let found = match &value {
-            Py::Dict(entries) => entries.get(name).cloned(),
-            other => methods::attribute(other, name),
+            Py::Dict(_, entries) => entries.get().get(name).cloned(),
+            other => methods::attribute(other, name).or_else(|| methods::attribute(&dates::as_moment(other)?, name)),
         };
         found.ok_or_else(|| {
             let what = match &value {
-                Py::Dict(entries) if Arc::ptr_eq(entries, &self.names.doc) => self.names.event.doctype.clone(),
-                Py::Dict(entries) => entries.get("doctype").map_or_else(|| "dict".into(), Py::to_text),
+                Py::Dict(_, entries) if entries.is(&self.names.doc) => self.names.event.doctype.clone(),
+                Py::Dict(_, entries) => entries.get().get("doctype").map_or_else(|| "dict".into(), Py::to_text),
                 other => other.type_name().into(),
             };
             Fault::new(format!("'{what}' object has no attribute '{name}'"), part)
@@ -210,11 +210,14 @@ impl<'a> Run<'a> {
             args.named.push((name.to_string(), self.value(&keyword.value)?));
         }
         let called = match base {
-            Some(Py::Dict(entries)) => {
-                let before = self.names.before.as_ref().filter(|_| Arc::ptr_eq(&entries, &self.names.doc));
-                document::call(&entries, before, name, &args.given)
+            Some(Py::Dict(_, entries)) => {
+                let before = self.names.before.as_ref().filter(|_| entries.is(&self.names.doc));
+                document::call(&entries, before, name, &args)
             }
-            Some(base) => methods::call(&base, name, &args.given),
+            Some(base) => methods::call(&base, name, &args).or_else(|error| {
+                let moment = dates::as_moment(&base).ok_or_else(|| error.clone())?;
+                methods::call(&moment, name, &args).map_err(|_| error)
+            }),
             None if utils::NAMES.contains(&name) => utils::call(name, &args, self.names.event.now),
             None => builtins::call(name, &args),
         };
@@ -245,7 +248,7 @@ impl<'a> Run<'a> {
                     literals.map(|literal| &*literal.value).collect::<String>()
                 });
                 let text = match spec.filter(|spec| !spec.is_empty()) {
-                    Some(spec) => methods::format_spec(&value, &spec),
+                    Some(spec) => format::format_spec(&value, &spec),
                     None => builtins::text(&value, element.conversion == ConversionFlag::Repr),
                 };
                 out.push_str(&text.map_err(|message| Fault::new(message, whole))?);
@@ -260,7 +263,7 @@ impl<'a> Run<'a> {
             items.push(run.value(item)?);
             Ok(())
         })?;
-        Ok(Py::List(Arc::new(items)))
+        Ok(Py::list(items))
     }
 
     /// Calls `visit` for every round of the generators, with their targets bound.
@@ -343,7 +346,12 @@ fn binary(operator: Operator) -> Option<Binary> {
         Operator::FloorDiv => Binary::FloorDiv,
         Operator::Mod => Binary::Mod,
         Operator::Pow => Binary::Pow,
-        _ => return None,
+        Operator::BitAnd => Binary::BitAnd,
+        Operator::BitOr => Binary::BitOr,
+        Operator::BitXor => Binary::BitXor,
+        Operator::LShift => Binary::Left,
+        Operator::RShift => Binary::Right,
+        Operator::MatMult => return None,
     })
 }
 
@@ -351,12 +359,7 @@ fn compare(operator: CmpOp, left: &Py, right: &Py) -> std::result::Result<bool, 
     for value in [left, right] {
         value.weigh(&mut WEIGHT_MAX.clone())?;
     }
-    let is = || match (left, right) {
-        (Py::None, Py::None) => true,
-        (Py::Bool(left), Py::Bool(right)) => left == right,
-        (Py::None | Py::Bool(_), _) | (_, Py::None | Py::Bool(_)) => false,
-        _ => ops::equal(left, right),
-    };
+    let is = || left.is(right);
     let ordered = |sign: &str, fits: fn(std::cmp::Ordering) -> bool| match ops::compare(left, right) {
         Some(ordering) => Ok(fits(ordering)),
         // Nothing is smaller or larger than what is no number.

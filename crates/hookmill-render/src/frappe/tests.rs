@@ -135,6 +135,7 @@ fn a_body_is_read_and_written_by_pythons_rules() {
     check_body(json!({}), "{}");
     let broken = rendered(&json!({"json_template": "{\n \"a\": {{ doc.title }}\n}"})).expect_err("no JSON");
     assert!(broken.code() == "json_template_not_json" && broken.to_string().contains("line 2"), "{broken}");
+    assert!(broken.to_string().contains("`{\n \"a\": Ana's \"list\"\n}`"), "{broken}");
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn header_rows_are_static_unless_they_say_otherwise() {
         {"key": "X-C", "value": " one "}, {"key": "x-c", "value": " two "}, {"key": "", "value": "x"}, {"key": "X-D", "value": ""}
     ]);
     let sent = rendered(&json!({"headers": rows})).expect("renders").headers;
-    let expected = [("X-A", "{{ doc.name }}"), ("X-B", "Q 1"), ("x-c", "two")];
+    let expected = [("X-A", "{{ doc.name }}"), ("X-B", "Q 1"), ("x-c", "two ")];
     assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
@@ -184,13 +185,133 @@ fn what_can_never_work_is_refused_when_it_is_saved() {
             json!({"request_url": "http://h/{{ frappe.db.get_value('a', 'b') }}", "dynamic_url": true}),
             "frappe.db.get_value asks the site",
         ),
-        (json!({"json_template": "{\n\"a\": {{ doc.x }"}), "in line 2"),
+        (json!({"json_template": "{\n\"a\": {{ doc.x }"}), "line 2"),
         (json!({"condition": "doc.a ="}), "invalid syntax"),
         (json!({"request_structure": "form", "plugin": {"name": "p"}}), "can't be a form"),
     ] {
         let error = renderer(&fields).map(drop).expect_err("refused");
         assert!(error.to_string().contains(said), "{fields}: {error}");
     }
+}
+
+#[test]
+fn lists_and_dictionaries_change_for_every_name_that_they_have() {
+    check("{% set a = [] %}{% set b = a %}{% set _ = b.append(1) %}{{ a }}", "[1]");
+    check(
+        "{% set g = {} %}{% for row in doc.items %}{% set _ = g.setdefault(row.qty > 1, []).append(row.item_code) %}{% endfor %}{{ g }}",
+        "{True: ['SKU-1'], False: ['SKU-2']}",
+    );
+    check(
+        "{% set ns = namespace(l=[]) %}{% for i in range(3) %}{% set _ = ns.l.insert(0, i) %}{% endfor %}{{ ns.l }}",
+        "[2, 1, 0]",
+    );
+    check(
+        "{% for row in doc.items %}{% set _ = row.update({'n': loop.index}) %}{% endfor %}{{ doc['items'][1].n }}",
+        "2",
+    );
+}
+
+#[test]
+fn what_one_template_does_to_the_document_no_other_sees() {
+    let fields = json!({
+        "request_url": "http://h/{{ doc.items[0].item_code }}/{{ doc.items|length }}", "dynamic_url": true,
+        "headers": [
+            {"key": "X-A", "value": "{% set _ = doc.pop('title') %}{% set _ = doc['items'].pop() %}{{ doc['items']|length }}", "template": true},
+            {"key": "X-B", "value": "{{ doc['items']|length }}{{ doc['items'][1].item_code }}", "template": true},
+        ],
+        "json_template": "{{ [doc['items']|map(attribute='item_code')|list, doc.title is none]|tojson }}",
+    });
+    let request = rendered(&fields).expect("renders");
+    assert_eq!(request.url, "http://h/SKU-1/2");
+    let values: Vec<&str> = request.headers.iter().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(values, ["1", "2SKU-2"]);
+    assert_eq!(String::from_utf8_lossy(&request.body), r#"[["SKU-1", "SKU-2"], false]"#);
+}
+
+#[test]
+fn what_was_there_before_costs_nothing_and_going_through_it_does() {
+    let rows = "{% set l = range(2000)|list %}";
+    let often = "{% for i in l %}{% set _ = l[0] or l %}{% endfor %}{% set out = [] %}{% for i in l %}{% set _ = out.append(i) %}{% endfor %}";
+    check(&format!("{rows}{often}{{{{ out|length }}}}"), "2000");
+    let costly = [
+        "{% set s = 'x' * 1000000 %}{% for i in range(100000) %}{% set _ = s[i] %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% if -1 in l %}{% endif %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% set _ = l.count(i) %}{% endfor %}",
+        "{% set r = range(100000) %}{% for i in r %}{% set _ = r[i] %}{% endfor %}",
+        "{% set s = 'x' * 1000000 %}{% for i in range(100000) %}{% set _ = s.find('y') %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% set _ = l|max %}{% endfor %}",
+    ];
+    for template in costly {
+        let error = rendered(&json!({"json_template": template})).expect_err(template).to_string();
+        assert!(error.contains("steps"), "{template}: {error}");
+    }
+    check("{% set r = range(100000) %}{% for i in r %}{% if r %}{% endif %}{% endfor %}{{ r|length }}", "100000");
+}
+
+#[test]
+fn a_failure_names_the_part_its_place_and_the_value() {
+    let fields = json!({"json_template": "{\n\"a\": {{ doc.none > 1 }}\n}"});
+    let error = rendered(&fields).expect_err("None has no order").to_string();
+    let expected = "'>' not supported between instances of 'NoneType' and 'int': None > 1, in `doc.none > 1` (line 2, character 9)";
+    assert!(error.contains(expected), "{error}");
+    for (template, said) in [
+        ("{{ 1 in '12' }}", "requires string as left operand, not int, in `1 in '12'` (line 1, character 4)"),
+        ("{{ doc.title + 1 }}", "can only concatenate str (not \"int\") to str"),
+    ] {
+        let error = rendered(&json!({"json_template": template})).expect_err(template).to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn headers_are_put_together_as_frappe_and_requests_do_it() {
+    let sent = |rows: &[(&str, &str)]| {
+        let rows: Vec<_> = rows.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        rendered(&json!({"headers": rows})).expect("renders").headers
+    };
+    assert_eq!(sent(&[("X-A", "1"), ("x-a", "2"), ("X-A", "3")]), [("x-a".to_owned(), "2".to_owned())]);
+    let expected = [("X-A", "3"), ("X-B", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(sent(&[("X-A", "1"), ("X-B", "2"), ("X-A", "3")]), expected);
+}
+
+#[test]
+fn what_holds_itself_or_is_nested_deep_does_no_harm() {
+    let grown = |step: &str| {
+        format!("{{% set ns = namespace(x=[]) %}}{{% for i in range(30000) %}}{{% set ns.x = {step} %}}{{% endfor %}}")
+    };
+    for step in ["[ns.x]", "(ns.x,)", "{'a': ns.x}", "[ns.x]|list", "[ns.x]|map('default')"] {
+        // A filter goes through what it is given, and stops there.
+        if !step.contains('|') {
+            check(&grown(step), "");
+        }
+        for use_of_it in ["{{ ns.x }}", "{{ ns.x == ns.x|list }}", "{{ ns.x|tojson }}", "{{ json.dumps(ns.x) }}"] {
+            let error = rendered(&json!({"json_template": grown(step) + use_of_it})).expect_err("held").to_string();
+            assert!(error.contains("nested more than") || error.contains("mapping"), "{step} {use_of_it}: {error}");
+        }
+    }
+    let own = "{% set l = [] %}{% set _ = l.append(l) %}";
+    for use_of_it in
+        ["{{ l }}", "{{ l == [l] }}", "{{ l|tojson }}", "{{ [l]|sort }}", "{{ '%s' % [l] }}", "{{ l|join }}"]
+    {
+        assert!(rendered(&json!({"json_template": format!("{own}{use_of_it}")})).is_err(), "{use_of_it}");
+    }
+    for deep in [
+        format!("{{{{ {}1{} }}}}", "(".repeat(30_000), ")".repeat(30_000)),
+        format!("{{{{ {}1 }}}}", "1+".repeat(30_000)),
+        format!("{{{{ 1{} }}}}", "|int".repeat(30_000)),
+        format!("{{{{ {}1 }}}}", "not ".repeat(30_000)),
+        format!("{{{{ doc{} }}}}", ".a".repeat(30_000)),
+        format!("{}{}", "{% if 1 %}".repeat(30_000), "{% endif %}".repeat(30_000)),
+    ] {
+        assert!(renderer(&json!({"json_template": deep})).is_err(), "{}", deep.get(..40).unwrap_or_default());
+    }
+    // The longest that are taken.
+    let longest =
+        format!("{{{{ {}1{} }}}}", "(".repeat(25), ")".repeat(25)) + &format!("{{{{ {}1 }}}}", "1+".repeat(140));
+    let again =
+        "{% macro again(n) %}{% if 1 %}{% for i in [1] %}{{ (((again(n + 1)))) }}{% endfor %}{% endif %}{% endmacro %}";
+    assert_eq!(rendered(&json!({"json_template": longest})).expect("renders").body, b"1141");
+    assert!(rendered(&json!({"json_template": format!("{again}{{{{ again(0) }}}}")})).is_err());
 }
 
 #[test]

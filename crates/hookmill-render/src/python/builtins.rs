@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::object::{Range, View};
 use super::ops::{self, Binary};
-use super::{Args, Dict, Py, utils};
+use super::{Args, Dict, DictKind, Key, Py};
 
 /// Items that `range` may make.
 const RANGE_MAX: i128 = 100_000;
@@ -43,7 +44,9 @@ pub(crate) fn call(name: &str, args: &Args) -> Result<Py, String> {
     let first = || args.need(0, "x");
     let over = || first()?.iterate();
     match name {
-        "len" => length(first()?),
+        // A child table that was not filled is null in some documents; it has no rows.
+        "len" if matches!(first()?, Py::None) => Ok(Py::Int(0)),
+        "len" => length(first()?).map(|length| Py::Int(length as i128)),
         "int" | "long" => int(first()?),
         "float" => float(first()?),
         "str" => Ok(Py::str(text(args.get(0, "object"), false)?)),
@@ -93,12 +96,12 @@ pub(crate) fn call(name: &str, args: &Args) -> Result<Py, String> {
                 over().map(Py::tuple)
             }
         }
-        "set" => Ok(Py::list(unique(if args.given.is_empty() { vec![] } else { over()? }))),
-        "reversed" => Ok(Py::list(over()?.into_iter().rev())),
+        "set" => Ok(Py::Set(Arc::new(unique(if args.given.is_empty() { vec![] } else { over()? })))),
+        "reversed" => Ok(view("list_reverseiterator", over()?.into_iter().rev().collect())),
         "enumerate" => {
             let start = i128::from(args.int(1, "start", 0)?);
             let numbered = over()?.into_iter().zip(start..).map(|(item, number)| Py::tuple([Py::Int(number), item]));
-            Ok(Py::list(numbered))
+            Ok(view("enumerate", numbered.collect()))
         }
         "zip" => zip(args),
         "range" => range(args),
@@ -125,16 +128,23 @@ pub(crate) fn text(value: &Py, repr: bool) -> Result<String, String> {
     Ok(if repr { value.repr() } else { value.to_text() })
 }
 
-fn length(value: &Py) -> Result<Py, String> {
-    let length = match value {
+fn view(name: &'static str, items: Vec<Py>) -> Py {
+    Py::object(View { name, items })
+}
+
+/// Returns `len(value)`.
+pub(crate) fn length(value: &Py) -> Result<usize, String> {
+    Ok(match value {
         Py::Str(text) => text.chars().count(),
-        Py::List(items) | Py::Tuple(items) => items.len(),
-        Py::Dict(entries) => entries.len(),
-        // A child table that was not filled is null in some documents; it has no rows.
-        Py::None => 0,
+        Py::List(items) => items.get().len(),
+        Py::Tuple(items) | Py::Set(items) => items.len(),
+        Py::Dict(kind, entries) if *kind != DictKind::Document => entries.get().len(),
+        Py::Missing(_) => 0,
+        Py::Object(object) => {
+            object.length().ok_or_else(|| format!("object of type '{}' has no len()", object.type_name()))?
+        }
         _ => return Err(format!("object of type '{}' has no len()", value.type_name())),
-    };
-    Ok(Py::Int(length as i128))
+    })
 }
 
 fn int(value: &Py) -> Result<Py, String> {
@@ -167,20 +177,36 @@ fn float(value: &Py) -> Result<Py, String> {
 }
 
 fn round(value: &Py, digits: &Py) -> Result<Py, String> {
-    if let Some(value) = ops::integer(value) {
-        return Ok(Py::Int(value));
+    if let Some(whole) = ops::integer(value) {
+        return Ok(Py::Int(match ops::integer(digits) {
+            Some(digits @ -38..=-1) => round_whole(whole, 10_i128.pow(u32::try_from(-digits).unwrap_or(0))),
+            _ => whole,
+        }));
     }
     let number =
         ops::number(value).ok_or_else(|| format!("type {} doesn't define __round__ method", value.type_name()))?;
     match ops::integer(digits) {
         None => int(&Py::Float(number.round_ties_even())),
-        // Of the exact number, unlike Frappe's own rounding.
-        Some(digits @ 0..=300) => {
-            let digits = usize::try_from(digits).unwrap_or(0);
-            Ok(Py::Float(format!("{number:.digits$}").parse().unwrap_or(number)))
-        }
-        Some(digits) => Ok(Py::Float(utils::rounded(number, digits))),
+        Some(digits) => Ok(Py::Float(exactly_rounded(number, digits))),
     }
+}
+
+/// Rounds the exact number, as Python's `round` does; half goes to the even neighbour.
+pub(crate) fn exactly_rounded(number: f64, digits: i128) -> f64 {
+    match usize::try_from(digits) {
+        Ok(digits) if digits <= 300 => format!("{number:.digits$}").parse().unwrap_or(number),
+        Ok(_) => number,
+        Err(_) => {
+            let factor = 10_f64.powi(i32::try_from(-digits).unwrap_or(400));
+            if factor.is_finite() { (number / factor).round_ties_even() * factor } else { 0.0 }
+        }
+    }
+}
+
+fn round_whole(whole: i128, factor: i128) -> i128 {
+    let (down, rest) = (whole.div_euclid(factor), whole.rem_euclid(factor));
+    let up = rest * 2 > factor || (rest * 2 == factor && down % 2 != 0);
+    (down + i128::from(up)).saturating_mul(factor)
 }
 
 fn extreme(name: &str, args: &Args, wanted: Ordering) -> Result<Py, String> {
@@ -203,7 +229,7 @@ fn ordered(a: &Py, b: &Py) -> Result<Ordering, String> {
         .ok_or_else(|| format!("'<' not supported between instances of '{}' and '{}'", a.type_name(), b.type_name()))
 }
 
-fn sort(items: &mut [Py]) -> Result<(), String> {
+pub(crate) fn sort(items: &mut [Py]) -> Result<(), String> {
     let mut fault = None;
     items.sort_by(|a, b| {
         ordered(a, b).unwrap_or_else(|error| {
@@ -237,21 +263,31 @@ fn range(args: &Args) -> Result<Py, String> {
     if count > RANGE_MAX {
         return Err(format!("range has more than {RANGE_MAX} items"));
     }
-    let mut items = Vec::new();
-    let mut at = from;
-    while (step > 0 && at < to) || (step < 0 && at > to) {
-        items.push(Py::Int(at));
-        at = at.saturating_add(step);
-    }
-    Ok(Py::list(items))
+    Ok(Py::object(Range { from, to, step }))
 }
 
 fn dict(args: &Args) -> Result<Py, String> {
     let mut entries: Dict = match args.given.first() {
-        Some(Py::Dict(entries)) => entries.as_ref().clone(),
-        Some(_) => return Err("dict takes a dictionary or names".into()),
+        Some(Py::Dict(_, entries)) => entries.get().as_ref().clone(),
+        Some(list) => pairs(list)?,
         None => Dict::new(),
     };
-    entries.extend(args.named.iter().map(|(key, value)| (Arc::from(key.as_str()), value.clone())));
-    Ok(Py::Dict(Arc::new(entries)))
+    entries.extend(args.named.iter().map(|(key, value)| (Key::text(key.as_str()), value.clone())));
+    Ok(Py::dict(entries))
+}
+
+/// Reads the entries of a dictionary from a list of pairs.
+pub(crate) fn pairs(list: &Py) -> Result<Dict, String> {
+    let mut entries = Dict::new();
+    for (place, pair) in list.iterate()?.iter().enumerate() {
+        match pair.iterate()?.as_slice() {
+            [key, value] => entries.insert(Key::of(key)?, value.clone()),
+            other => {
+                let length = other.len();
+                let message = format!("dictionary update sequence element #{place} has length {length}; 2 is required");
+                return Err(message);
+            }
+        };
+    }
+    Ok(entries)
 }

@@ -1,6 +1,6 @@
 //! Dates and times as Frappe's documents write them.
 
-use jiff::Span;
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 
 use super::Py;
@@ -41,7 +41,7 @@ pub(crate) fn get_datetime(value: &Py, now: DateTime) -> Result<DateTime, String
         Py::Str(text) if text.is_empty() => Ok(now),
         Py::Date(date) => Ok((*date).into()),
         Py::DateTime(moment) => Ok(*moment),
-        Py::Str(text) => read(text).ok_or_else(|| format!("{} is not a valid date string", value.repr())),
+        Py::Str(text) => read(text).ok_or_else(|| format!("{text} is not a valid date string.")),
         _ => Err(format!("'{}' is no date", value.type_name())),
     }
 }
@@ -62,16 +62,24 @@ pub(crate) fn get_time(value: &Py) -> Result<Time, String> {
     }
 }
 
-/// Moves a date; text stays text, as in Frappe.
-pub(crate) fn moved(value: &Py, span: Span, now: DateTime) -> Result<Py, String> {
-    let moment = get_datetime(value, now)?;
-    let there = moment.checked_add(span).map_err(|_| "the date is out of range".to_owned())?;
-    Ok(match value {
-        Py::Date(_) => Py::Date(there.date()),
-        Py::DateTime(_) | Py::None => Py::DateTime(there),
-        Py::Str(text) if text.len() > 10 => Py::str(super::spell::datetime(there, ' ')),
-        _ => Py::str(there.date().to_string()),
-    })
+/// Returns the moment that a text is, for whoever asks it for parts of a date: a field is text after an insert and a date
+/// after loading, and people write the same condition for both.
+pub(crate) fn as_moment(value: &Py) -> Option<Py> {
+    read(value.as_str()?).map(Py::DateTime)
+}
+
+/// Returns the seconds since 1970, the moment being in UTC.
+pub(crate) fn timestamp(moment: DateTime) -> f64 {
+    moment.duration_since(jiff::civil::date(1970, 1, 1).into()).as_secs_f64()
+}
+
+/// Reads a duration of hours, minutes and seconds.
+pub(crate) fn get_delta(value: &Py) -> Result<SignedDuration, String> {
+    match value {
+        Py::Delta(span) => Ok(*span),
+        Py::None => Ok(SignedDuration::ZERO),
+        _ => Ok(get_time(value)?.duration_since(Time::midnight())),
+    }
 }
 
 /// Returns the whole days from `earlier` to `later`.
@@ -79,42 +87,17 @@ pub(crate) fn days_between(later: Date, earlier: Date) -> i128 {
     later.duration_since(earlier).as_hours().div_euclid(24).into()
 }
 
-/// Writes a date in a pattern of Unicode's letters (`dd-MM-yyyy`); Frappe writes months as `mm` where no time stands.
-pub(crate) fn pattern(moment: DateTime, pattern: &str) -> Result<String, String> {
-    let mut strftime = String::new();
-    let mut rest = pattern;
-    while let Some(first) = rest.chars().next() {
-        let run: String = rest.chars().take_while(|character| *character == first).collect();
-        strftime.push_str(match run.as_str() {
-            "yyyy" | "YYYY" => "%Y",
-            "yy" => "%y",
-            "MMMM" => "%B",
-            "MMM" => "%b",
-            "MM" => "%m",
-            "mm" if !pattern.contains(['H', 'h']) => "%m",
-            "mm" => "%M",
-            "M" => "%-m",
-            "dd" => "%d",
-            "d" => "%-d",
-            "EEEE" => "%A",
-            "EEE" => "%a",
-            "HH" => "%H",
-            "hh" => "%I",
-            "ss" => "%S",
-            "a" => "%p",
-            "%" => "%%",
-            other => other,
-        });
-        rest = rest.get(run.len()..).unwrap_or_default();
-    }
-    format_in(moment, &strftime)
-}
-
 /// Writes a date by C's `strftime`.
 pub(crate) fn format_in(moment: DateTime, format: &str) -> Result<String, String> {
     let mut text = String::new();
+    // Python's own, and what jiff writes otherwise.
+    let micros = format!("{:06}", moment.subsec_nanosecond() / 1_000);
+    let seconds = format!("{:.0}", timestamp(moment).floor());
+    let format = format.replace("%f", &micros).replace("%s", &seconds);
+    let format = format.replace("%c", "%a %b %e %H:%M:%S %Y").replace("%x", "%m/%d/%y").replace("%X", "%H:%M:%S");
+    let format = format.replace("%z", "").replace("%Z", "");
     jiff::fmt::strtime::BrokenDownTime::from(moment)
-        .format(format, &mut text)
+        .format(&format, &mut text)
         .map_err(|error| format!("the format {format:?} can't be used: {error}"))?;
     Ok(text)
 }

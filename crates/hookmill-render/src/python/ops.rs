@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 
-use super::{Py, dates};
+use super::{Key, LEVELS_MAX, Py, dates};
 
 /// Bytes that one repetition or concatenation may make.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -35,22 +35,54 @@ pub(crate) fn integer(value: &Py) -> Option<i128> {
 /// Tells whether two values are equal; values of different kinds are not, except for numbers, and for a date and the
 /// text of it: the same field is text after an insert and a date after loading.
 pub(crate) fn equal(a: &Py, b: &Py) -> bool {
+    equal_at(a, b, 0)
+}
+
+fn equal_at(a: &Py, b: &Py, level: usize) -> bool {
+    if level > LEVELS_MAX {
+        return false;
+    }
+    let rows = |a: &[Py], b: &[Py]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal_at(a, b, level + 1));
     match (a, b) {
-        (Py::None, Py::None) => true,
+        (Py::None, Py::None) | (Py::Missing(_), Py::Missing(_)) => true,
         (Py::Str(a), Py::Str(b)) | (Py::Big(a), Py::Big(b)) => a == b,
-        (Py::List(a), Py::List(b)) | (Py::Tuple(a), Py::Tuple(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| equal(a, b))
+        (Py::List(a), Py::List(b)) => a.is(b) || rows(&a.get(), &b.get()),
+        (Py::Tuple(a), Py::Tuple(b)) => rows(a, b),
+        (Py::Set(a), Py::Set(b)) => {
+            a.len() == b.len() && a.iter().all(|item| b.iter().any(|other| equal_at(item, other, level + 1)))
         }
-        (Py::Dict(a), Py::Dict(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| equal(value, other)))
+        (Py::Dict(_, a), Py::Dict(_, b)) => {
+            let (x, y) = (a.get(), b.get());
+            let same = |(key, value): (&Key, &Py)| y.get(key).is_some_and(|other| equal_at(value, other, level + 1));
+            a.is(b) || (x.len() == y.len() && x.iter().all(same))
         }
-        (Py::List(_) | Py::Tuple(_), _) | (_, Py::List(_) | Py::Tuple(_)) => false,
+        (Py::Object(a), Py::Object(b)) => {
+            let (x, y) = (a.iterate(), b.iterate());
+            Arc::ptr_eq(a, b) || (a.type_name() == b.type_name() && x.is_some_and(|x| y.is_some_and(|y| rows(&x, &y))))
+        }
+        (Py::List(_) | Py::Tuple(_) | Py::Set(_), _) | (_, Py::List(_) | Py::Tuple(_) | Py::Set(_)) => false,
         _ => compare(a, b) == Some(Ordering::Equal),
     }
 }
 
 /// Compares two values; none if Python has no order for them.
 pub(crate) fn compare(a: &Py, b: &Py) -> Option<Ordering> {
+    compare_at(a, b, 0)
+}
+
+fn compare_rows(a: &[Py], b: &[Py], level: usize) -> Option<Ordering> {
+    for (a, b) in a.iter().zip(b) {
+        if !equal_at(a, b, level + 1) {
+            return compare_at(a, b, level + 1);
+        }
+    }
+    Some(a.len().cmp(&b.len()))
+}
+
+fn compare_at(a: &Py, b: &Py, level: usize) -> Option<Ordering> {
+    if level > LEVELS_MAX {
+        return None;
+    }
     if let (Some(a), Some(b)) = (integer(a), integer(b)) {
         return Some(a.cmp(&b));
     }
@@ -59,14 +91,8 @@ pub(crate) fn compare(a: &Py, b: &Py) -> Option<Ordering> {
     }
     match (a, b) {
         (Py::Str(a), Py::Str(b)) => Some(a.cmp(b)),
-        (Py::List(a), Py::List(b)) | (Py::Tuple(a), Py::Tuple(b)) => {
-            for (a, b) in a.iter().zip(b.iter()) {
-                if !equal(a, b) {
-                    return compare(a, b);
-                }
-            }
-            Some(a.len().cmp(&b.len()))
-        }
+        (Py::List(a), Py::List(b)) => compare_rows(&a.get(), &b.get(), level),
+        (Py::Tuple(a), Py::Tuple(b)) => compare_rows(a, b, level),
         (Py::Delta(a), Py::Delta(b)) => Some(a.cmp(b)),
         (Py::Time(a), Py::Time(b)) => Some(a.cmp(b)),
         (Py::Date(_) | Py::DateTime(_), _) | (_, Py::Date(_) | Py::DateTime(_)) => Some(moment(a)?.cmp(&moment(b)?)),
@@ -88,8 +114,10 @@ pub(crate) fn contains(container: &Py, item: &Py) -> Result<bool, String> {
     match (container, item) {
         (Py::Str(text), Py::Str(part)) => Ok(text.contains(part.as_ref())),
         (Py::Str(_), _) => Err(format!("'in <string>' requires string as left operand, not {}", item.type_name())),
-        (Py::List(items) | Py::Tuple(items), _) => Ok(items.iter().any(|other| equal(item, other))),
-        (Py::Dict(entries), _) => Ok(item.as_str().is_some_and(|key| entries.contains_key(key))),
+        (Py::List(items), _) => Ok(items.get().iter().any(|other| equal(item, other))),
+        (Py::Tuple(items) | Py::Set(items), _) => Ok(items.iter().any(|other| equal(item, other))),
+        (Py::Dict(_, entries), _) => Ok(entries.get().contains_key(&Key::of(item)?)),
+        (Py::Object(_) | Py::Missing(_), _) => Ok(container.iterate()?.iter().any(|other| equal(item, other))),
         _ => Err(format!("argument of type '{}' is not iterable", container.type_name())),
     }
 }
@@ -104,6 +132,11 @@ pub(crate) enum Binary {
     FloorDiv,
     Mod,
     Pow,
+    BitAnd,
+    BitOr,
+    BitXor,
+    Left,
+    Right,
 }
 
 impl Binary {
@@ -116,16 +149,28 @@ impl Binary {
             Self::FloorDiv => "//",
             Self::Mod => "%",
             Self::Pow => "** or pow()",
+            Self::BitAnd => "&",
+            Self::BitOr => "|",
+            Self::BitXor => "^",
+            Self::Left => "<<",
+            Self::Right => ">>",
         }
     }
 }
 
 /// Computes with two values.
 pub(crate) fn binary(operator: Binary, a: &Py, b: &Py) -> Result<Py, String> {
+    if let Py::Missing(missing) = a {
+        return Err(missing.error());
+    }
+    if let (Py::Missing(missing), false) = (b, matches!(a, Py::Str(_))) {
+        return Err(missing.error());
+    }
     if let (Some(x), Some(y)) = (integer(a), integer(b)) {
         return integers(operator, x, y);
     }
-    if let (Some(x), Some(y)) = (number(a), number(b)) {
+    let is_bitwise = matches!(operator, Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Left | Binary::Right);
+    if let (Some(x), Some(y), false) = (number(a), number(b), is_bitwise) {
         return floats(operator, x, y);
     }
     let unsupported = || {
@@ -134,20 +179,33 @@ pub(crate) fn binary(operator: Binary, a: &Py, b: &Py) -> Result<Py, String> {
     };
     match (operator, a, b) {
         (Binary::Add, Py::Str(x), Py::Str(y)) if x.len() + y.len() <= TEXT_BYTES_MAX => Ok(Py::str(format!("{x}{y}"))),
-        (Binary::Add, Py::List(x), Py::List(y)) if 32 * (x.len() + y.len()) <= TEXT_BYTES_MAX => {
+        (Binary::Add, Py::List(x), Py::List(y)) => {
+            let (x, y) = (x.get(), y.get());
+            if 32 * (x.len() + y.len()) > TEXT_BYTES_MAX {
+                return Err("the result is too large".into());
+            }
             Ok(Py::list(x.iter().chain(y.iter()).cloned()))
         }
-        (Binary::Add, Py::Tuple(x), Py::Tuple(y)) => Ok(Py::tuple(x.iter().chain(y.iter()).cloned())),
-        (Binary::Add, Py::Str(_), Py::Str(_)) | (Binary::Add, Py::List(_), Py::List(_)) => {
-            Err("the result is too large".into())
+        (Binary::Add, Py::Tuple(x), Py::Tuple(y)) if 32 * (x.len() + y.len()) <= TEXT_BYTES_MAX => {
+            Ok(Py::tuple(x.iter().chain(y.iter()).cloned()))
         }
+        (Binary::Add, Py::Str(_), Py::Str(_)) => Err("the result is too large".into()),
+        (Binary::Add, Py::Str(_), _) => Err(format!("can only concatenate str (not \"{}\") to str", b.type_name())),
+        (Binary::Mult, Py::List(items), count) | (Binary::Mult, count, Py::List(items)) => {
+            let (items, count) = (items.get(), integer(count).ok_or_else(unsupported)?);
+            let count = usize::try_from(count.max(0)).ok();
+            let fits = |count: &usize| items.len().checked_mul(32 * count).is_some_and(|bytes| bytes <= TEXT_BYTES_MAX);
+            let count = count.filter(fits).ok_or("the result is too large")?;
+            Ok(Py::list(items.iter().cloned().cycle().take(items.len() * count)))
+        }
+        (_, Py::Set(x), Py::Set(y)) => sets(operator, x, y).ok_or_else(unsupported),
         (Binary::Mult, Py::Str(text), count) | (Binary::Mult, count, Py::Str(text)) => {
             let count = integer(count).ok_or_else(unsupported)?;
             let count = usize::try_from(count.max(0)).ok();
             let fits = |count: &usize| text.len().checked_mul(*count).is_some_and(|bytes| bytes <= TEXT_BYTES_MAX);
             count.filter(fits).map(|count| Py::str(text.repeat(count))).ok_or_else(|| "the result is too large".into())
         }
-        (Binary::Mod, Py::Str(text), arguments) => percent(text, arguments),
+        (Binary::Mod, Py::Str(text), arguments) => super::percent::percent(text, arguments),
         (Binary::Add, Py::Date(_) | Py::DateTime(_), Py::Delta(span)) => shifted(a, *span),
         (Binary::Add, Py::Delta(span), Py::Date(_) | Py::DateTime(_)) => shifted(b, *span),
         (Binary::Sub, Py::Date(_) | Py::DateTime(_), Py::Delta(span)) => shifted(a, -*span),
@@ -184,6 +242,11 @@ fn integers(operator: Binary, x: i128, y: i128) -> Result<Py, String> {
         #[allow(clippy::cast_precision_loss, reason = "as in Python, where a negative power gives a float")]
         Binary::Pow if y < 0 => return floats(operator, x as f64, y as f64),
         Binary::Pow => u32::try_from(y).ok().and_then(|y| x.checked_pow(y)),
+        Binary::BitAnd => Some(x & y),
+        Binary::BitOr => Some(x | y),
+        Binary::BitXor => Some(x ^ y),
+        Binary::Left => u32::try_from(y).ok().filter(|y| *y < 64).and_then(|y| x.checked_mul(1_i128 << y)),
+        Binary::Right => u32::try_from(y).ok().map(|y| x >> y.min(127)),
     };
     result.map(Py::Int).ok_or_else(|| "the number is too large".into())
 }
@@ -204,37 +267,24 @@ fn floats(operator: Binary, x: f64, y: f64) -> Result<Py, String> {
             if rest != 0.0 && (rest < 0.0) != (y < 0.0) { rest + y } else { rest }
         }
         Binary::Pow => x.powf(y),
+        Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Left | Binary::Right => {
+            return Err(format!("unsupported operand type(s) for {}: 'float'", operator.sign()));
+        }
     }))
 }
 
-/// Fills `%s`, `%d` and `%.2f`, the parts of Python's formatting by `%` that people use.
-pub(crate) fn percent(text: &str, arguments: &Py) -> Result<Py, String> {
-    let given = match arguments {
-        Py::Tuple(items) => items.clone(),
-        other => Arc::new(vec![other.clone()]),
-    };
-    let mut given = given.iter();
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        if let Some(after) = after.strip_prefix('%') {
-            out.push('%');
-            rest = after;
-            continue;
+fn sets(operator: Binary, x: &[Py], y: &[Py]) -> Option<Py> {
+    let has = |set: &[Py], item: &Py| set.iter().any(|other| equal(item, other));
+    let in_both = |item: &&Py| has(y, item);
+    let items: Vec<Py> = match operator {
+        Binary::BitAnd => x.iter().filter(in_both).cloned().collect(),
+        Binary::BitOr => x.iter().chain(y.iter().filter(|item| !has(x, item))).cloned().collect(),
+        Binary::Sub => x.iter().filter(|item| !has(y, item)).cloned().collect(),
+        Binary::BitXor => {
+            let others = y.iter().filter(|item| !has(x, item));
+            x.iter().filter(|item| !has(y, item)).chain(others).cloned().collect()
         }
-        let end = after.find(|c: char| c.is_ascii_alphabetic()).ok_or("incomplete format")?;
-        let (spec, after) = after.split_at(end);
-        let (kind, after) = after.split_at(1);
-        let value = given.next().ok_or("not enough arguments for format string")?;
-        out.push_str(&match kind {
-            "s" if spec.is_empty() => value.to_text(),
-            "r" if spec.is_empty() => value.repr(),
-            "d" | "f" => super::methods::format_spec(value, &format!("{spec}{kind}"))?,
-            _ => return Err(format!("unsupported format %{spec}{kind}")),
-        });
-        rest = after;
-    }
-    out.push_str(rest);
-    Ok(Py::str(out))
+        _ => return None,
+    };
+    Some(Py::Set(Arc::new(items)))
 }

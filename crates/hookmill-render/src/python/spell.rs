@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 
-use super::Py;
+use super::{Dict, DictKind, LEVELS_MAX, Py, Shared};
 
 impl Py {
     /// Returns what `str(value)` gives.
@@ -16,6 +16,8 @@ impl Py {
             Self::DateTime(moment) => datetime(*moment, ' '),
             Self::Time(time) => clock(*time),
             Self::Delta(span) => delta(*span),
+            Self::Missing(missing) => missing.text(),
+            Self::Dict(DictKind::Document, entries) => named(entries, "", ")", "Document("),
             _ => self.repr(),
         }
     }
@@ -23,11 +25,15 @@ impl Py {
     /// Returns what `repr(value)` gives.
     pub(crate) fn repr(&self) -> String {
         let mut out = String::new();
-        self.write_repr(&mut out);
+        self.write_repr(0, &mut out);
         out
     }
 
-    fn write_repr(&self, out: &mut String) {
+    fn write_repr(&self, level: usize, out: &mut String) {
+        if level > LEVELS_MAX {
+            // As Python has it of what holds itself.
+            return out.push_str("...");
+        }
         match self {
             Self::None => out.push_str("None"),
             Self::Bool(true) => out.push_str("True"),
@@ -36,19 +42,28 @@ impl Py {
             Self::Big(digits) => out.push_str(digits),
             Self::Float(value) => out.push_str(&float(*value)),
             Self::Str(text) => write_quoted(text, out),
-            Self::List(items) => write_row(items, "[", "]", out),
-            Self::Tuple(items) if items.len() == 1 => write_row(items, "(", ",)", out),
-            Self::Tuple(items) => write_row(items, "(", ")", out),
-            Self::Dict(entries) => {
+            Self::List(items) => write_row(&items.get(), ["[", "]"], level, out),
+            Self::Tuple(items) if items.len() == 1 => write_row(items, ["(", ",)"], level, out),
+            Self::Tuple(items) => write_row(items, ["(", ")"], level, out),
+            Self::Set(items) if items.is_empty() => out.push_str("set()"),
+            Self::Set(items) => write_row(items, ["{", "}"], level, out),
+            Self::Dict(DictKind::Document, entries) => {
+                let parent = entries.get().get("parent").filter(|parent| parent.is_true()).map(Self::to_text);
+                let parent = parent.map(|parent| format!(" parent={parent}")).unwrap_or_default();
+                out.push_str(&named(entries, &parent, ">", "<Document: "));
+            }
+            Self::Dict(_, entries) => {
                 out.push('{');
-                for (place, (key, value)) in entries.iter().enumerate() {
+                for (place, (key, value)) in entries.get().iter().enumerate() {
                     out.push_str(if place > 0 { ", " } else { "" });
-                    write_quoted(key, out);
+                    key.0.write_repr(level + 1, out);
                     out.push_str(": ");
-                    value.write_repr(out);
+                    value.write_repr(level + 1, out);
                 }
                 out.push('}');
             }
+            Self::Missing(_) => out.push_str("Undefined"),
+            Self::Object(object) => out.push_str(&object.text()),
             Self::Date(date) => out.push_str(&call("date", &date_parts(*date))),
             Self::DateTime(moment) => {
                 let mut parts = date_parts(moment.date());
@@ -56,18 +71,31 @@ impl Py {
                 out.push_str(&call("datetime", &parts));
             }
             Self::Time(time) => out.push_str(&call("time", &time_parts(*time))),
-            Self::Delta(span) => out.push_str(&format!("datetime.timedelta(seconds={})", span.as_secs())),
+            Self::Delta(span) => {
+                let (days, secs) = (span.as_secs().div_euclid(86_400), span.as_secs().rem_euclid(86_400));
+                let micros = i64::from(span.subsec_micros());
+                let parts = [("days", days), ("seconds", secs), ("microseconds", micros)];
+                let parts = parts.iter().filter(|(_, value)| *value != 0);
+                let parts: Vec<String> = parts.map(|(name, value)| format!("{name}={value}")).collect();
+                let parts = if parts.is_empty() { "0".into() } else { parts.join(", ") };
+                out.push_str(&format!("datetime.timedelta({parts})"));
+            }
         }
     }
 }
 
-fn write_row(items: &[Py], opening: &str, closing: &str, out: &mut String) {
-    out.push_str(opening);
+fn write_row(items: &[Py], brackets: [&str; 2], level: usize, out: &mut String) {
+    out.push_str(brackets[0]);
     for (place, item) in items.iter().enumerate() {
         out.push_str(if place > 0 { ", " } else { "" });
-        item.write_repr(out);
+        item.write_repr(level + 1, out);
     }
-    out.push_str(closing);
+    out.push_str(brackets[1]);
+}
+
+fn named(document: &Shared<Dict>, middle: &str, closing: &str, opening: &str) -> String {
+    let name = document.get().get("name").map(Py::to_text).unwrap_or_default();
+    format!("{opening}{name}{middle}{closing}")
 }
 
 fn write_quoted(text: &str, out: &mut String) {
@@ -83,13 +111,29 @@ fn write_quoted(text: &str, out: &mut String) {
                 out.push('\\');
                 out.push(character);
             }
-            _ if character.is_control() => {
-                write!(out, "\\x{:02x}", u32::from(character)).expect("text takes all that is written");
+            _ if !is_printable(character) => {
+                let code = u32::from(character);
+                let written = match code {
+                    ..0x100 => write!(out, "\\x{code:02x}"),
+                    0x100..0x1_0000 => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
+                written.expect("text takes all that is written");
             }
             _ => out.push(character),
         }
     }
     out.push(quote);
+}
+
+/// Tells whether Python prints a character as it is: no control or format character, and no white space but the blank.
+fn is_printable(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+    );
+    character == ' ' || !(is_format || character.is_control() || character.is_whitespace())
 }
 
 /// Returns what `repr(value)` gives for a float: the fewest digits that read back as the same number.
@@ -128,7 +172,11 @@ fn clock(time: Time) -> String {
 fn delta(span: SignedDuration) -> String {
     let days = span.as_secs().div_euclid(86_400);
     let secs = span.as_secs().rem_euclid(86_400);
-    let clock = format!("{}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60);
+    let micros = match span.subsec_micros() {
+        0 => String::new(),
+        micros => format!(".{micros:06}"),
+    };
+    let clock = format!("{}:{:02}:{:02}{micros}", secs / 3600, secs / 60 % 60, secs % 60);
     match days {
         0 => clock,
         1 | -1 => format!("{days} day, {clock}"),

@@ -35,11 +35,11 @@ fn json_is_read_and_written_as_python_does_it() {
         ),
         (r#"[true, false, null, "é🎉"]"#, r#"[true, false, null, "\u00e9\ud83c\udf89"]"#),
     ] {
-        assert_eq!(dumps(&Py::loads(given).expect("JSON"), Layout::OneLine), written, "{given}");
+        assert_eq!(dumps(&Py::loads(given).expect("JSON"), &Layout::one_line()).expect("JSON"), written, "{given}");
     }
     let value = Py::loads(r#"{"b": [1, {"z": 1, "y": []}], "a": {}, "B": null}"#).expect("JSON");
     let indented = "{\n \"B\": null,\n \"a\": {},\n \"b\": [\n  1,\n  {\n   \"y\": [],\n   \"z\": 1\n  }\n ]\n}";
-    assert_eq!(dumps(&value, Layout::Indented), indented);
+    assert_eq!(dumps(&value, &Layout::indented()).expect("JSON"), indented);
     for broken in ["", "{", "[1,]", "{'a': 1}", "[1] 2", "nan", "+1", "01", "\"\n\""] {
         assert!(Py::loads(broken).is_err(), "{broken:?}");
     }
@@ -57,7 +57,7 @@ proptest! {
 
     #[test]
     fn a_string_is_ascii_and_reads_back_as_itself(text: String) {
-        let written = dumps(&Py::str(&text), Layout::OneLine);
+        let written = dumps(&Py::str(&text), &Layout::one_line()).expect("JSON");
         prop_assert!(written.is_ascii() && !written.contains(|c: char| c.is_control()));
         prop_assert_eq!(serde_json::from_str::<String>(&written).expect("JSON"), text);
     }

@@ -1,14 +1,17 @@
 //! `frappe.utils`: the functions that need nothing but their arguments and the time of the event.
 
-use jiff::Span;
+use std::sync::Arc;
+
 use jiff::civil::DateTime;
 
-use super::dates::{self, days_between, get_datetime, get_time, getdate};
 use super::dumps::{Layout, dumps};
-use super::{Args, Py, builtins, methods, ops, spell};
+use super::object::Opaque;
+use super::{Args, DictKind, Py, builtins, money, ops, text};
+
+mod calendar;
 
 /// The functions by name.
-pub(crate) const NAMES: [&str; 52] = [
+pub(crate) const NAMES: [&str; 76] = [
     "add_days",
     "add_months",
     "add_to_date",
@@ -18,204 +21,303 @@ pub(crate) const NAMES: [&str; 52] = [
     "cint",
     "comma_and",
     "comma_or",
+    "comma_sep",
     "cstr",
     "date_diff",
     "days_diff",
+    "encode",
     "escape_html",
+    "filter_strip_join",
     "floor",
     "flt",
     "fmt_money",
     "format_date",
     "format_datetime",
+    "format_duration",
     "format_time",
     "formatdate",
+    "get_abbr",
     "get_date_str",
     "get_datetime",
     "get_datetime_str",
     "get_first_day",
+    "get_first_day_of_week",
     "get_last_day",
+    "get_last_day_of_week",
+    "get_month",
+    "get_number_format_info",
+    "get_quarter_ending",
     "get_quarter_start",
     "get_time",
     "get_time_str",
+    "get_timedelta",
     "get_timestamp",
+    "get_user_date_format",
+    "get_user_time_format",
     "get_weekday",
+    "get_weekdays",
+    "get_year_ending",
     "get_year_start",
     "getdate",
     "global_date_format",
     "has_common",
+    "in_words",
     "is_html",
+    "is_invalid_date_string",
+    "is_subset",
     "month_diff",
+    "new_line_sep",
     "now",
     "now_datetime",
     "nowdate",
     "nowtime",
     "parse_json",
+    "parse_val",
+    "quoted",
+    "remainder",
     "rounded",
+    "safe_div",
     "sbool",
+    "scrub",
     "strip",
     "strip_html",
     "time_diff",
     "time_diff_in_hours",
     "time_diff_in_seconds",
+    "to_timedelta",
     "today",
     "unique",
-    "get_year_ending",
-    "get_month",
+    "url_contains_port",
 ];
+
+/// What else the module holds: the formats by name.
+pub(crate) const FORMATS: [(&str, &str); 3] =
+    [("DATE_FORMAT", "%Y-%m-%d"), ("TIME_FORMAT", "%H:%M:%S.%f"), ("DATETIME_FORMAT", "%Y-%m-%d %H:%M:%S.%f")];
 
 /// Calls a function; the clock stands at `now`.
 pub(crate) fn call(name: &str, args: &Args, now: DateTime) -> Result<Py, String> {
     let first = args.get(0, "value");
     match name {
-        "flt" => Ok(Py::Float(match args.get(1, "precision") {
-            Py::None => flt(first),
-            digits => rounded(flt(first), cint(digits)),
-        })),
-        "cint" => Ok(Py::Int(cint(first))),
-        "cstr" => Ok(Py::str(if matches!(first, Py::None) { String::new() } else { builtins::text(first, false)? })),
-        "sbool" => Ok(sbool(first)),
-        "rounded" => Ok(Py::Float(rounded(flt(first), args.int(1, "precision", 0)?.into()))),
+        "flt" => flt_of(args),
+        "cint" => Ok(match first {
+            Py::Big(_) => first.clone(),
+            _ => Py::Int(cint_or(first, cint(args.get(1, "default")))),
+        }),
+        "rounded" => Ok(Py::Float(rounded(flt(first), cint(args.get(1, "precision"))))),
         #[allow(clippy::cast_possible_truncation, reason = "saturates, far beyond any amount")]
         "floor" => Ok(Py::Int(flt(first).floor() as i128)),
         #[allow(clippy::cast_possible_truncation, reason = "saturates, far beyond any amount")]
         "ceil" => Ok(Py::Int(flt(first).ceil() as i128)),
-        "strip" => methods::call(first, "strip", args.given.get(1..).unwrap_or_default()),
-        "strip_html" => Ok(Py::str(strip_html(&builtins::text(first, false)?))),
-        "escape_html" => Ok(Py::str(escape_html(&builtins::text(first, false)?))),
-        "is_html" => Ok(Py::Bool(first.as_str().is_some_and(|text| strip_html(text) != text))),
-        "comma_and" => comma(first, "and"),
-        "comma_or" => comma(first, "or"),
-        "unique" => Ok(Py::list(builtins::unique(first.iterate()?))),
-        "has_common" => {
-            let others = args.need(1, "l2")?.iterate()?;
-            Ok(Py::Bool(first.iterate()?.iter().any(|item| others.iter().any(|other| ops::equal(item, other)))))
+        "remainder" | "safe_div" => divided(name, args),
+        "fmt_money" => money::fmt_money(args),
+        "get_number_format_info" => {
+            let (point, comma, digits) = money::number_format(first.as_str().unwrap_or_default());
+            Ok(Py::tuple([Py::str(point), Py::str(comma), Py::Int(digits as i128)]))
         }
+        "in_words" => money::in_words(first),
+        "sbool" => Ok(sbool(first)),
+        "parse_val" => Ok(match first {
+            Py::Date(_) | Py::DateTime(_) => Py::str(first.to_text()),
+            Py::Delta(_) => Py::str(first.to_text().split(':').take(2).collect::<Vec<_>>().join(":")),
+            Py::Bool(value) => Py::Int((*value).into()),
+            other => other.clone(),
+        }),
         "as_json" => {
             first.weigh(&mut super::WEIGHT_MAX.clone())?;
-            Ok(Py::str(dumps(first, Layout::Indented)))
+            dumps(first, &Layout::indented().with(args, Some(1))?).map(Py::str)
         }
         "parse_json" => match first {
-            Py::Str(text) => Py::loads(text).map_err(|error| error.description(text.as_bytes())),
+            Py::Str(text) => Ok(Py::loads(text).map_err(|error| error.description(text.as_bytes()))?.in_frappe()),
             other => Ok(other.clone()),
         },
-        "fmt_money" => {
-            let digits = usize::try_from(args.int(1, "precision", 2)?).unwrap_or(2).min(20);
-            let number = format!("{:.digits$}", rounded(flt(first), digits as i128));
-            let currency = args.get(2, "currency").as_str().map(|currency| format!("{currency} ")).unwrap_or_default();
-            Ok(Py::str(format!("{currency}{}", methods::grouped_digits(&number))))
+        "unique" => Ok(Py::list(builtins::unique(first.iterate()?))),
+        "has_common" => {
+            let set = |value: &Py| Ok::<_, String>(Py::Set(Arc::new(builtins::unique(value.iterate()?))));
+            ops::binary(ops::Binary::BitAnd, &set(first)?, &set(args.need(1, "l2")?)?)
         }
-        _ => calendar(name, args, now),
+        "is_subset" => {
+            let (part, whole) = (first.iterate()?, args.need(1, "list_b")?.iterate()?);
+            let common = builtins::unique(part.clone());
+            let common = common.iter().filter(|item| whole.iter().any(|other| ops::equal(item, other))).count();
+            Ok(Py::Bool(common == part.len()))
+        }
+        _ if text_function(name) => of_text(name, args),
+        _ => calendar::call(name, args, now),
     }
 }
 
-fn calendar(name: &str, args: &Args, now: DateTime) -> Result<Py, String> {
-    let first = args.get(0, "date");
-    let second = args.get(1, "start");
+fn text_function(name: &str) -> bool {
+    matches!(
+        name,
+        "comma_and"
+            | "comma_or"
+            | "comma_sep"
+            | "cstr"
+            | "encode"
+            | "escape_html"
+            | "filter_strip_join"
+            | "get_abbr"
+            | "is_html"
+            | "new_line_sep"
+            | "quoted"
+            | "scrub"
+            | "strip"
+            | "strip_html"
+            | "url_contains_port"
+    )
+}
+
+fn of_text(name: &str, args: &Args) -> Result<Py, String> {
+    let first = args.get(0, "text");
+    let must = || first.as_str().ok_or_else(|| format!("expected string, got '{}'", first.type_name()));
     match name {
-        "nowdate" | "today" => Ok(Py::str(now.date().to_string())),
-        "now" => Ok(Py::str(spell::datetime(now, ' '))),
-        "now_datetime" => Ok(Py::DateTime(now)),
-        "nowtime" => Ok(Py::str(Py::Time(now.time()).to_text())),
-        "getdate" => getdate(first, now).map(Py::Date),
-        "get_datetime" | "get_timestamp" => get_datetime(first, now).map(Py::DateTime),
-        "get_time" => get_time(first).map(Py::Time),
-        "get_date_str" => getdate(first, now).map(|date| Py::str(date.to_string())),
-        "get_datetime_str" => get_datetime(first, now).map(|moment| Py::str(spell::datetime(moment, ' '))),
-        "get_time_str" => get_time(first).map(|time| Py::str(Py::Time(time).to_text())),
-        "add_days" => dates::moved(first, Span::new().try_days(args.int(1, "days", 0)?).map_err(too_far)?, now),
-        "add_months" => dates::moved(first, Span::new().try_months(args.int(1, "months", 0)?).map_err(too_far)?, now),
-        "add_years" => dates::moved(first, Span::new().try_years(args.int(1, "years", 0)?).map_err(too_far)?, now),
-        "add_to_date" => add_to_date(args, now),
-        "date_diff" | "days_diff" => Ok(Py::Int(days_between(getdate(first, now)?, getdate(second, now)?))),
-        "month_diff" => {
-            let (later, earlier) = (getdate(first, now)?, getdate(second, now)?);
-            let years = i128::from(later.year()) - i128::from(earlier.year());
-            Ok(Py::Int(years * 12 + i128::from(later.month()) - i128::from(earlier.month()) + 1))
+        "cstr" => Ok(Py::str(if matches!(first, Py::None) { String::new() } else { builtins::text(first, false)? })),
+        "strip" => {
+            let rest = Args::given(args.given.get(1..).unwrap_or_default().iter().cloned());
+            let stripped = text::call(must()?, "strip", &rest)?;
+            stripped.ok_or_else(|| "strip is a method of text".into())
         }
-        "time_diff" => Ok(Py::Delta(get_datetime(first, now)?.duration_since(get_datetime(second, now)?))),
-        "time_diff_in_seconds" | "time_diff_in_hours" => {
-            let secs = get_datetime(first, now)?.duration_since(get_datetime(second, now)?).as_secs_f64();
-            Ok(Py::Float(if name == "time_diff_in_hours" { rounded(secs / 3600.0, 6) } else { secs }))
+        "strip_html" => Ok(Py::str(strip_html(must()?))),
+        "escape_html" => Ok(first.as_str().map_or_else(|| first.clone(), |text| Py::str(escape_html(text)))),
+        "is_html" => Ok(match first.as_str() {
+            None => Py::Bool(false),
+            Some(text) => tag_of(text).map_or(Py::None, |(at, tag)| {
+                let begin = text.get(..at).unwrap_or_default().chars().count();
+                let end = begin + tag.chars().count();
+                let shown = Py::str(tag).repr();
+                Py::object(Opaque("re.Match", format!("<re.Match object; span=({begin}, {end}), match={shown}>")))
+            }),
+        }),
+        "quoted" => Ok(Py::str(quoted(&builtins::text(first, false)?, "~@#$&()*!+=:;,.?/'-_"))),
+        "encode" => text::call(must()?, "encode", &Args::default())?.ok_or_else(|| "encode needs text".into()),
+        "scrub" => Ok(Py::str(must()?.replace([' ', '-'], "_").to_lowercase())),
+        "get_abbr" => {
+            let most = usize::try_from(args.int(1, "max_len", 2)?).unwrap_or(0);
+            let abbr: String = must()?.split(' ').filter_map(|part| part.chars().next()).take(most).collect();
+            Ok(Py::str(if abbr.is_empty() { "?".into() } else { abbr }))
         }
-        "get_first_day" => Ok(Py::Date(getdate(first, now)?.first_of_month())),
-        "get_last_day" => Ok(Py::Date(getdate(first, now)?.last_of_month())),
-        "get_year_start" => Ok(Py::Date(getdate(first, now)?.first_of_year())),
-        "get_year_ending" => Ok(Py::Date(getdate(first, now)?.last_of_year())),
-        "get_quarter_start" => {
-            let date = getdate(first, now)?.first_of_month();
-            let back = Span::new().months(i64::from((date.month() - 1) % 3));
-            date.checked_sub(back).map(Py::Date).map_err(too_far)
+        "comma_and" => comma(first, "{0} and {1}", args.given.get(1).or_else(|| args.named("add_quotes"))),
+        "comma_or" => comma(first, "{0} or {1}", args.given.get(1).or_else(|| args.named("add_quotes"))),
+        "comma_sep" => {
+            let pattern = args.need(1, "pattern")?.as_str().ok_or("the pattern must be text")?;
+            comma(first, pattern, args.given.get(2).or_else(|| args.named("add_quotes")))
         }
-        "get_weekday" => dates::format_in(get_datetime(first, now)?, "%A").map(Py::str),
-        "get_month" => dates::format_in(get_datetime(first, now)?, "%B").map(Py::str),
-        "formatdate" | "format_date" => match first {
-            Py::None => Ok(Py::str("")),
-            _ => {
-                let pattern = args.get(1, "format_string").as_str().unwrap_or("yyyy-mm-dd");
-                dates::pattern(get_datetime(first, now)?, pattern).map(Py::str)
-            }
-        },
-        "format_datetime" => {
-            let pattern = args.get(1, "format_string").as_str().unwrap_or("yyyy-MM-dd HH:mm:ss");
-            dates::pattern(get_datetime(first, now)?, pattern).map(Py::str)
+        "new_line_sep" => {
+            let Some(items) = first.items() else { return Ok(first.clone()) };
+            let items = items.iter().map(|item| builtins::text(item, false)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Py::str(items.join("\n ")))
         }
-        "format_time" => get_time(first).map(|time| Py::str(Py::Time(time).to_text())),
-        "global_date_format" => dates::format_in(get_datetime(first, now)?, "%B %-d, %Y").map(Py::str),
-        _ => Err(format!("frappe.utils has no function '{name}' that works without a site")),
+        "filter_strip_join" => {
+            let separator = builtins::text(args.need(1, "sep")?, false)?;
+            let items = first.iterate()?;
+            let items = items.iter().filter(|item| item.is_true()).map(|item| builtins::text(item, false));
+            let items: Vec<String> =
+                items.map(|text| text.map(|text| text.trim().to_owned())).collect::<Result<_, _>>()?;
+            Ok(Py::str(items.join(&separator)))
+        }
+        "url_contains_port" => Ok(Py::Bool(must()?.split(':').count() > 2)),
+        _ => Err(format!("frappe.utils.{name} is not offered here")),
     }
 }
 
-fn add_to_date(args: &Args, now: DateTime) -> Result<Py, String> {
-    let span = Span::new().try_years(args.int(1, "years", 0)?).and_then(|span| span.try_hours(0)).map_err(too_far)?;
-    let span = span.try_months(args.int(2, "months", 0)?).map_err(too_far)?;
-    let span = span.try_weeks(args.int(3, "weeks", 0)?).map_err(too_far)?;
-    let span = span.try_days(args.int(4, "days", 0)?).map_err(too_far)?;
-    let span = span.try_hours(args.int(5, "hours", 0)?).map_err(too_far)?;
-    let span = span.try_minutes(args.int(6, "minutes", 0)?).map_err(too_far)?;
-    let span = span.try_seconds(args.int(7, "seconds", 0)?).map_err(too_far)?;
-    let moment = get_datetime(args.get(0, "date"), now)?.checked_add(span).map_err(too_far)?;
-    let named = |wanted: &str| args.named.iter().any(|(name, value)| name == wanted && value.is_true());
-    Ok(match args.get(0, "date") {
-        _ if named("as_string") && named("as_datetime") => Py::str(spell::datetime(moment, ' ')),
-        _ if named("as_string") => Py::str(moment.date().to_string()),
-        _ if named("as_datetime") => Py::DateTime(moment),
-        other => dates::moved(other, span, now)?,
-    })
+fn comma(value: &Py, pattern: &str, quotes: Option<&Py>) -> Result<Py, String> {
+    let Some(items) = value.items() else { return Ok(value.clone()) };
+    let items = items.iter().map(|item| builtins::text(item, false)).collect::<Result<Vec<_>, _>>()?;
+    let has_quotes = quotes.is_none_or(Py::is_true);
+    let mark = |item: &String| if has_quotes { format!("'{item}'") } else { item.clone() };
+    match items.split_last() {
+        None => Ok(Py::str("")),
+        Some((last, [])) => Ok(Py::str(last)),
+        Some((last, others)) => {
+            let others: Vec<String> = others.iter().map(mark).collect();
+            let given = [Py::str(others.join(", ")), Py::str(mark(last))];
+            super::format::formatted(pattern, &Args::given(given))
+        }
+    }
 }
 
-fn too_far(_: jiff::Error) -> String {
-    "the date is out of range".into()
+fn flt_of(args: &Args) -> Result<Py, String> {
+    let number = flt(args.get(0, "s"));
+    match (args.get(1, "precision"), args.get(2, "rounding_method")) {
+        (Py::None, _) => Ok(Py::Float(number)),
+        (digits, Py::None) => Ok(Py::Float(rounded(number, cint(digits)))),
+        (_, method) => Err(format!("the rounding method {} is not offered here", method.repr())),
+    }
+}
+
+fn divided(name: &str, args: &Args) -> Result<Py, String> {
+    let (number, by) = (args.need(0, "numerator")?, args.need(1, "denominator")?);
+    let digits = match args.get(2, "precision") {
+        Py::None => 2,
+        digits => cint(digits),
+    };
+    let operand = |value: &Py| ops::number(value).ok_or_else(|| format!("'{}' is no number", value.type_name()));
+    let (number, by) = (operand(number)?, operand(by)?);
+    if name == "safe_div" {
+        return Ok(Py::Float(if by == 0.0 { 0.0 } else { rounded(number / by, digits) }));
+    }
+    if by == 0.0 {
+        return Err("integer modulo by zero".into());
+    }
+    let factor = 10_f64.powi(i32::try_from(digits.clamp(0, 300)).unwrap_or(0));
+    let rest = ops::binary(ops::Binary::Mod, &Py::Float(number * factor), &Py::Float(by * factor))?;
+    Ok(Py::Float(rounded(flt(&rest) / factor, digits)))
 }
 
 /// Frappe's `flt`: a number of anything, 0 where there is none; commas between digits are forgiven.
 pub(crate) fn flt(value: &Py) -> f64 {
     match value {
-        Py::Str(text) => text.trim().replace(',', "").parse().unwrap_or(0.0),
+        Py::Str(text) => python_float(&text.replace(',', "")).unwrap_or(0.0),
         other => ops::number(other).unwrap_or(0.0),
     }
 }
 
-/// Frappe's `cint`: the same as a whole number.
-pub(crate) fn cint(value: &Py) -> i128 {
-    let number = match value {
-        Py::Str(text) => text.trim().parse().unwrap_or(0.0),
-        other => match ops::integer(other) {
-            Some(value) => return value,
-            None => ops::number(other).unwrap_or(0.0),
-        },
-    };
-    #[allow(clippy::cast_possible_truncation, reason = "saturates, and NaN is 0")]
-    let whole = number as i128;
-    whole
+/// Reads what Python's `float` reads.
+pub(crate) fn python_float(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_grouped = |text: &str| !text.starts_with('_') && !text.ends_with('_') && !text.contains("__");
+    let plain = text.replace('_', "");
+    if !is_grouped(text) || plain.starts_with("0x") {
+        return None;
+    }
+    plain.parse().ok()
 }
 
-/// Rounds to so many digits; half goes to the even neighbour.
+/// Frappe's `cint`: the same as a whole number.
+pub(crate) fn cint(value: &Py) -> i128 {
+    cint_or(value, 0)
+}
+
+fn cint_or(value: &Py, otherwise: i128) -> i128 {
+    let number = match value {
+        Py::Str(text) => match text.trim().parse() {
+            Ok(whole) => return whole,
+            Err(_) => python_float(text),
+        },
+        other => match ops::integer(other) {
+            Some(value) => return value,
+            None => ops::number(other),
+        },
+    };
+    #[allow(clippy::cast_possible_truncation, reason = "saturates")]
+    number.filter(|number| number.is_finite()).map_or(otherwise, |number| number as i128)
+}
+
+/// Rounds to so many digits; half goes to the even neighbour. Frappe's "Banker's Rounding", which new sites have.
 pub(crate) fn rounded(number: f64, digits: i128) -> f64 {
-    let factor = 10f64.powi(i32::try_from(digits.clamp(-300, 300)).unwrap_or(0));
-    let scaled = number * factor;
-    // What is half but for the noise of the multiplication is half.
-    let near = (scaled * 1e8).round() / 1e8;
-    let result = if (near.fract().abs() - 0.5).abs() < 1e-9 { near.round_ties_even() } else { scaled.round() } / factor;
+    let factor = 10_f64.powi(i32::try_from(digits.clamp(-300, 300)).unwrap_or(0));
+    let scaled = builtins::exactly_rounded(number * factor, 12);
+    if scaled == 0.0 || !scaled.is_finite() {
+        return if scaled == 0.0 { 0.0 } else { number };
+    }
+    let floor = scaled.floor();
+    let noise = (scaled.abs().log2() - 52.0).exp2();
+    let whole = if ((scaled - floor) - 0.5).abs() < noise {
+        if floor % 2.0 == 0.0 { floor } else { floor + 1.0 }
+    } else {
+        scaled.round_ties_even()
+    };
+    let result = whole / factor;
     if result.is_finite() { result } else { number }
 }
 
@@ -227,26 +329,31 @@ fn sbool(value: &Py) -> Py {
     }
 }
 
-fn comma(value: &Py, word: &str) -> Result<Py, String> {
-    let items = value.iterate()?.iter().map(|item| builtins::text(item, false)).collect::<Result<Vec<_>, _>>()?;
-    let quoted: Vec<String> = items.iter().map(|item| format!("'{item}'")).collect();
-    Ok(Py::str(match quoted.split_last() {
-        None => String::new(),
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} {word} {last}", others.join(", ")),
-    }))
-}
-
 /// Removes what stands between angle brackets.
 pub(crate) fn strip_html(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('<') {
         out.push_str(before);
-        let Some((_, after)) = after.split_once('>') else { return out + "<" + after };
-        rest = after;
+        match after.split_once('>') {
+            // Frappe's pattern has something between the brackets.
+            Some((inside, behind)) if !inside.is_empty() => rest = behind,
+            _ => {
+                out.push('<');
+                rest = after;
+            }
+        }
     }
     out + rest
+}
+
+/// Returns the first tag of a text and where it stands.
+fn tag_of(text: &str) -> Option<(usize, &str)> {
+    text.match_indices('<').find_map(|(at, _)| {
+        let rest = text.get(at..)?;
+        let end = rest.find('>')?;
+        (end > 1 && !rest.get(1..end)?.contains('<')).then_some((at, rest.get(..=end)?))
+    })
 }
 
 fn escape_html(text: &str) -> String {
@@ -257,9 +364,32 @@ fn escape_html(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
+            '\'' => out.push_str("&apos;"),
             _ => out.push(character),
         }
     }
     out
+}
+
+/// Percent-encodes text but for letters, digits and what is `safe`.
+pub(crate) fn quoted(text: &str, safe: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || safe.as_bytes().contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+impl Py {
+    /// Returns the value with its dictionaries as Frappe's.
+    pub(crate) fn in_frappe(self) -> Self {
+        match self {
+            Self::Dict(DictKind::Plain, entries) => Self::Dict(DictKind::Frappe, entries),
+            other => other,
+        }
+    }
 }
