@@ -162,7 +162,8 @@ mod tests {
         headers.insert("x-api-key", http::HeaderValue::from_static("row-12345"));
         headers.insert("authorization", http::HeaderValue::from_static("Token tok-12345"));
         headers.insert("x-site", http::HeaderValue::from_static("site"));
-        let request = Outgoing { method: http::Method::POST, url, headers, body: bytes::Bytes::new() };
+        let request =
+            Outgoing { method: http::Method::POST, url, headers, body: bytes::Bytes::new(), title_case: false };
         let mut redaction = Redaction::default();
         redaction.add_those_of(&request);
         let basic = STANDARD.encode("us@er:pass/word");
