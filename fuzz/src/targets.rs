@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hookmill_core::{DeliveryId, EventEnvelope, EventId, TenantId, Webhook, mask};
-use hookmill_delivery::{AddressPolicy, AllowedHost, Proxy, Signer, SigningSecret, retry_after};
+use hookmill_delivery::{AddressPolicy, AllowedHost, Proxy, Signer, SigningSecret, frappe, retry_after};
 use http::{HeaderValue, Uri};
 use jiff::Timestamp;
 use url::{Host, Url};
@@ -121,6 +121,22 @@ pub fn secret(data: &[u8]) {
     if let Ok(proxy) = text.parse::<Proxy>() {
         assert!(!format!("{proxy:?}").contains("@") || format!("{proxy:?}").contains(mask::MASK), "{proxy:?}");
     }
+}
+
+/// A signature is taken for the very body that it was made for, whatever stands in its header: a line of a secret, a line
+/// of a header, then the body.
+pub fn signature(data: &[u8]) {
+    let mut lines = data.splitn(3, |byte| *byte == b'\n');
+    let (Some(secret), Some(header), Some(body)) = (lines.next(), lines.next(), lines.next()) else { return };
+    let (Ok(secret), Ok(header)) = (std::str::from_utf8(secret), std::str::from_utf8(header)) else { return };
+    let taken = frappe::is_signed(secret, body, header);
+    let other = [body, b"."].concat();
+    assert!(!taken || !frappe::is_signed(secret, &other, header), "{header:?} is taken for two bodies");
+    let Ok(signing) = SigningSecret::parse(secret) else { return };
+    let entry = signing.sign("id", 0, body);
+    assert_eq!(entry, signing.sign("id", 0, body), "the same is signed otherwise");
+    assert_ne!(entry, signing.sign("id", 1, body), "the moment is not signed");
+    assert_ne!(entry, signing.sign("id", 0, &other), "the body is not signed");
 }
 
 /// Whatever a receiver writes there, waiting is a span of time or nothing.

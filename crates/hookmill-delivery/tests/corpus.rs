@@ -44,3 +44,8 @@ fn secrets() {
 fn waits() {
     replay("retry_after", targets::retry_after);
 }
+
+#[test]
+fn signatures() {
+    replay("signature", targets::signature);
+}
