@@ -8,6 +8,7 @@ mod engine;
 mod hostile;
 mod hot_reload;
 mod languages;
+mod node;
 mod plugin_limits;
 mod plugin_load;
 mod python;

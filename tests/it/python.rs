@@ -27,14 +27,14 @@ pub(crate) fn python_says(script: &str, captured: &Value) -> String {
 
 /// What receivers verify and read with. With another set, the environment needs another name.
 const LIBRARIES: [&str; 5] =
-    ["standardwebhooks==1.0.1", "cryptography==50.0.2", "stripe==16.1.0", "gidgethub==6.0.0", "cloudevents==2.2.0"];
+    ["standardwebhooks==1.1.0", "cryptography==50.0.2", "stripe==16.1.0", "gidgethub==6.0.0", "cloudevents==2.2.0"];
 
 /// Returns a Python that has the libraries, in an environment under the target folder; made at the first use.
 fn python() -> PathBuf {
     // Two tests that made it at one time would spoil it for each other.
     static MAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _turn = MAKING.lock();
-    let environment = target_dir().join("python-of-receivers-1");
+    let environment = target_dir().join("python-of-receivers-2");
     let python = environment.join("bin/python3");
     let made = environment.join("made");
     if !made.is_file() {
@@ -48,18 +48,18 @@ fn python() -> PathBuf {
     python
 }
 
-fn write_mark(made: &Path) {
+pub(crate) fn write_mark(made: &Path) {
     std::fs::write(made, "complete\n").expect("the environment can be written to");
 }
 
-fn run(command: &mut Command, attempt: &str) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("failed to {attempt}: {command:?}: {error}; this test needs python3 with pip"));
+pub(crate) fn run(command: &mut Command, attempt: &str) -> String {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("failed to {attempt}: {command:?}: {error}; this test needs python3 with pip, and Node.js with npm")
+    });
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "failed to {attempt}: {}: {errors}; this test needs python3 with pip",
+        "failed to {attempt}: {}: {errors}; this test needs python3 with pip, and Node.js with npm",
         output.status
     );
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -1,4 +1,4 @@
-//! What receivers get is verified by the libraries that they would use: the Rust and the Python one.
+//! What receivers get is verified by the libraries that they would use: those in Rust, Python and JavaScript.
 
 use hookmill::Webhook;
 use hookmill_testing::{Answer, Received};
@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use standardwebhooks::Webhook as Verifier;
 
+use crate::node::node_says;
 use crate::python::{captured, python_says};
 use crate::stand::{Stand, event, note, tenant, webhook_name};
 
@@ -147,4 +148,31 @@ async fn the_python_library_verifies_every_request_with_either_secret() {
     let requests = everything().await;
     let shown = json!({"requests": captured(&requests), "secrets": [CURRENT, FORMER], "foreign": FOREIGN});
     assert_eq!(python_says(VERIFY, &shown), "verified 8");
+}
+
+const VERIFY_IN_JAVASCRIPT: &str = r#"
+let count = 0;
+for (const { body, headers } of captured.requests) {
+    for (const secret of captured.secrets) {
+        new library.Webhook(secret).verify(body, headers);
+        count += 1;
+    }
+    for (const [secret, text] of [[captured.foreign, body], [captured.secrets[0], body + " "]]) {
+        let refused = false;
+        try {
+            new library.Webhook(secret).verify(text, headers);
+        } catch (error) {
+            refused = error instanceof library.WebhookVerificationError;
+        }
+        if (!refused) throw new Error("a foreign secret, or another body, verified");
+    }
+}
+console.log("verified", count);
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_javascript_library_verifies_every_request_with_either_secret() {
+    let requests = everything().await;
+    let shown = json!({"requests": captured(&requests), "secrets": [CURRENT, FORMER], "foreign": FOREIGN});
+    assert_eq!(node_says(VERIFY_IN_JAVASCRIPT, &shown), "verified 8");
 }
