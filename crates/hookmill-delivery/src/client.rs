@@ -9,7 +9,7 @@ use http::HeaderMap;
 use reqwest::{Certificate, ClientBuilder, Identity, redirect};
 use url::Url;
 
-use crate::egress::{AddressPolicy, AddressRefused, GuardedResolver, Unvetted};
+use crate::egress::{AddressPolicy, AddressRefused, GuardedResolver, Unvetted, by_the_system};
 use crate::proxy::Proxy;
 use crate::request::Outgoing;
 
@@ -140,8 +140,11 @@ impl Client {
 /// What every client has in common.
 fn builder(config: &ClientConfig) -> Result<ClientBuilder, reqwest::Error> {
     let ClientConfig { policy, proxy } = config;
-    let resolver =
-        GuardedResolver { policy: policy.clone(), proxy: proxy.as_ref().map(|proxy| proxy.host().to_owned()) };
+    let resolver = GuardedResolver {
+        policy: policy.clone(),
+        look_up: by_the_system,
+        proxy: proxy.as_ref().map(|proxy| proxy.host().to_owned()),
+    };
     let builder = reqwest::Client::builder()
         .dns_resolver(resolver)
         .redirect(redirect::Policy::none())

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,23 +190,35 @@ fn is_localhost(name: &str) -> bool {
     last.eq_ignore_ascii_case("localhost")
 }
 
-/// The system's resolver, behind the policy.
+/// Looks a name up.
+pub(crate) type LookUp = fn(String) -> Looking;
+
+pub(crate) type Looking = Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// Looks a name up as the system does.
+pub(crate) fn by_the_system(name: String) -> Looking {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+}
+
+/// A resolver behind the policy. A connection is made to what one look-up gave and the policy let through: between being
+/// vetted and being dialled, a name is not looked up again.
 #[derive(Debug)]
 pub(crate) struct GuardedResolver {
     pub(crate) policy: AddressPolicy,
+    pub(crate) look_up: LookUp,
     /// The host of the proxy that the operator chose: it may be anywhere.
     pub(crate) proxy: Option<String>,
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.policy.clone();
+        let (policy, look_up) = (self.policy.clone(), self.look_up);
         let is_proxy = self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
         Box::pin(async move {
             // For a SOCKS proxy, addresses are asked for too, with the brackets that they have in a URL.
             let host = name.as_str().trim_matches(['[', ']']);
-            let found = tokio::net::lookup_host((host, 0)).await?;
-            let allowed = if is_proxy { found.collect() } else { policy.vet(host, found)? };
+            let found = look_up(host.to_owned()).await?;
+            let allowed = if is_proxy { found } else { policy.vet(host, found.into_iter())? };
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }

@@ -1,5 +1,7 @@
 //! Which URLs are refused before a connection is made, and which names after they were resolved.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use super::*;
 
 fn refused(policy: &AddressPolicy, url: &str) -> bool {
@@ -121,7 +123,7 @@ fn the_help_names_what_to_start_with() {
 
 /// Resolves `localhost` as the client does when it connects.
 async fn dialled(policy: AddressPolicy, proxy: Option<&str>) -> Result<Vec<IpAddr>, String> {
-    let resolver = GuardedResolver { policy, proxy: proxy.map(str::to_owned) };
+    let resolver = GuardedResolver { policy, look_up: by_the_system, proxy: proxy.map(str::to_owned) };
     let found = resolver.resolve("localhost".parse().expect("a name")).await.map_err(|error| error.to_string())?;
     Ok(found.map(|socket| socket.ip()).collect())
 }
@@ -136,6 +138,24 @@ async fn a_name_is_dialled_only_at_addresses_that_were_vetted() {
     // The operator's proxy is where it is, but only under its own name.
     assert!(dialled(AddressPolicy::default(), Some("localhost")).await.is_ok());
     assert!(dialled(AddressPolicy::default(), Some("proxy.internal")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_name_that_is_bound_anew_between_looking_and_dialling_leads_nowhere_else() {
+    static LOOKS: AtomicU8 = AtomicU8::new(0);
+    /// Public when it is first asked for, this machine from then on.
+    fn rebinding(_name: String) -> Looking {
+        let public = LOOKS.fetch_add(1, Ordering::Relaxed) == 0;
+        let address = if public { Ipv4Addr::new(93, 184, 216, 34) } else { Ipv4Addr::LOCALHOST };
+        Box::pin(async move { Ok(vec![SocketAddr::new(address.into(), 0)]) })
+    }
+    let resolver = GuardedResolver { policy: AddressPolicy::default(), look_up: rebinding, proxy: None };
+    let name = || Name::from_str("rebinding.example").expect("a name");
+    let dialled: Vec<_> = resolver.resolve(name()).await.expect("a public address").map(|socket| socket.ip()).collect();
+    // What was vetted is what is dialled: it was asked for once.
+    assert_eq!((dialled, LOOKS.load(Ordering::Relaxed)), (vec![Ipv4Addr::new(93, 184, 216, 34).into()], 1));
+    let refused = resolver.resolve(name()).await.err().expect("the next connection is refused").to_string();
+    assert!(refused.contains("a loopback address"), "{refused}");
 }
 
 #[tokio::test]
