@@ -16,6 +16,7 @@ mod line;
 mod ticket;
 
 use line::Line;
+use ticket::Queue;
 pub(crate) use ticket::{Felt, Lane, Receiver, Ticket, Turned};
 
 /// The bounds of a scheduler.
@@ -44,8 +45,8 @@ pub(crate) struct Scheduler {
     gathering: HashMap<Lane, DeliveryKey>,
     /// Every delivery that waits, is under way, or is about to be added: none may be here twice.
     present: HashSet<DeliveryKey>,
-    /// Behind the head of each lane, those that wait for it; a lane that is here is taken.
-    lanes: HashMap<Lane, BTreeMap<DeliveryKey, Ticket>>,
+    /// A lane that is here is taken.
+    lanes: HashMap<Lane, Queue>,
     in_flight: usize,
     waiting: usize,
     waiting_bytes: usize,
@@ -104,11 +105,18 @@ impl Scheduler {
         self.waiting += 1;
         self.waiting_bytes += ticket.bytes();
         if let Some(lane) = &ticket.lane {
-            if let Some(behind) = self.lanes.get_mut(lane) {
-                behind.insert(ticket.pending.key, ticket);
+            let key = ticket.pending.key;
+            let head = self.lanes.entry(lane.clone()).or_insert_with(|| Queue::of(key)).head;
+            // One that is sent again goes before a later one that only waits for its time.
+            let before = (key < head).then(|| self.take_later(head)).flatten();
+            let Some(queue) = self.lanes.get_mut(lane) else { return };
+            if let Some(before) = before {
+                queue.head = key;
+                queue.behind.insert(head, before);
+            } else if key != head {
+                queue.behind.insert(key, ticket);
                 return;
             }
-            self.lanes.insert(lane.clone(), BTreeMap::new());
         }
         self.place(ticket, now);
     }
@@ -132,7 +140,7 @@ impl Scheduler {
     /// Takes one out that waits for its time, or in its lane behind another.
     fn take_waiting(&mut self, key: DeliveryKey, lane: &Lane) -> Option<Ticket> {
         let taken = self.take_later(key).or_else(|| {
-            let mut behind = self.lanes.get_mut(lane)?.remove(&key)?;
+            let mut behind = self.lanes.get_mut(lane)?.behind.remove(&key)?;
             // It never headed the lane, so it has none to hand on.
             behind.lane = None;
             Some(behind)
@@ -280,8 +288,8 @@ impl Scheduler {
     fn settled(&mut self, ticket: &Ticket, now: Moment) {
         self.present.remove(&ticket.pending.key);
         if let Some(lane) = &ticket.lane {
-            match self.lanes.get_mut(lane).and_then(BTreeMap::pop_first) {
-                Some((_, behind)) => self.place(behind, now),
+            match self.lanes.get_mut(lane).and_then(Queue::next) {
+                Some(next) => self.place(next, now),
                 None => drop(self.lanes.remove(lane)),
             }
         }

@@ -104,6 +104,26 @@ fn a_lane_keeps_its_order_through_a_retry_and_other_lanes_go_on() {
 }
 
 #[test]
+fn one_that_is_sent_again_goes_before_a_later_one_that_waits_for_its_time() {
+    let mut scheduler = scheduler(100, 100);
+    scheduler.add(ticket(2, "r", Some("A"), 0), at(0));
+    scheduler.add(ticket(3, "r", Some("A"), 0), at(0));
+    let started = start_all(&mut scheduler, 0);
+    scheduler.done(&started[0], Some(ticket(2, "r", Some("A"), 5)), Felt::Well, at(0));
+    scheduler.add(ticket(1, "r", Some("A"), 1), at(1));
+    assert_eq!(scheduler.waiting(), 3);
+    let older = start_all(&mut scheduler, 6);
+    assert_eq!(keys(&older), [1]);
+    scheduler.done(&older[0], None, Felt::Well, at(6));
+    for expected in [2, 3] {
+        let started = start_all(&mut scheduler, 6);
+        assert_eq!(keys(&started), [expected]);
+        scheduler.done(&started[0], None, Felt::Well, at(6));
+    }
+    assert_eq!((scheduler.waiting(), scheduler.in_flight()), (0, 0));
+}
+
+#[test]
 fn a_delivery_that_is_here_can_not_come_again() {
     let mut scheduler = scheduler(10, 10);
     scheduler.add(ticket(1, "r", None, 0), at(0));

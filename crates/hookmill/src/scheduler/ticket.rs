@@ -1,8 +1,9 @@
 //! What waits for its turn, and what a try says of its receiver.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hookmill_core::ports::{Moment, Pending};
+use hookmill_core::ports::{DeliveryKey, Moment, Pending};
 use hookmill_core::webhook::RateLimit;
 use hookmill_core::{Event, ReplayId, TenantId, WebhookName};
 
@@ -41,6 +42,28 @@ pub(crate) struct Lane {
     pub(crate) webhook: WebhookName,
     pub(crate) doctype: String,
     pub(crate) document: String,
+}
+
+/// A lane's deliveries, of which one alone waits for its time, for its receiver, or is under way.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// That one.
+    pub(super) head: DeliveryKey,
+    /// Those that wait for it.
+    pub(super) behind: BTreeMap<DeliveryKey, Ticket>,
+}
+
+impl Queue {
+    pub(super) fn of(head: DeliveryKey) -> Self {
+        Self { head, behind: BTreeMap::new() }
+    }
+
+    /// Puts the next in the place of the head, which is settled.
+    pub(super) fn next(&mut self) -> Option<Ticket> {
+        let (key, next) = self.behind.pop_first()?;
+        self.head = key;
+        Some(next)
+    }
 }
 
 /// A delivery that waits for its turn or is under way.
