@@ -68,7 +68,8 @@ impl Served {
         let mut serving = JoinSet::new();
         let (engine, token) = (stand.engine.clone(), Token::given(TOKEN).expect("a token"));
         serving.spawn(server.serve(engine, token, std::future::pending()));
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        // A connection for each request: one that is kept may be closed by the server just as the next request leaves.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
         Self { stand, base, http, _serving: serving }
     }
 
