@@ -28,6 +28,11 @@ pub fn shown_header<'a>(name: &str, value: &'a str) -> &'a str {
     if is_secret_header(name) { MASK } else { value }
 }
 
+/// Returns headers as they may be shown.
+pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    masked(headers.to_vec())
+}
+
 impl Webhook {
     /// Returns the webhook as an answer may show it: its secrets masked, as are header values that look like one and the
     /// user and password of its URL.
@@ -187,14 +192,7 @@ impl Request {
         Ok(())
     }
 
-    /// Returns the request as one may see it who may use its secrets but not read them: a mask stands for each.
-    pub fn veiled(&self) -> Self {
-        let mut veiled = self.clone();
-        let Ok(()) = veiled.change_secrets(|_| Ok::<_, std::convert::Infallible>(MASK.to_owned()));
-        veiled
-    }
-
-    /// Puts the secrets of `draft` back where this request has what its [`veiled`](Self::veiled) form had, and tells
+    /// Puts the secrets of `draft` back where this request has what its [`masked`](Self::masked) form had, and tells
     /// whether any went in. A header keeps its secret under its own name only.
     pub fn unveil(&mut self, draft: &Self) -> bool {
         let mut any = false;
@@ -211,9 +209,9 @@ impl Request {
                 any = true;
             }
         }
-        let veiled_url = draft.veiled().url;
-        if self.url == veiled_url {
-            any |= veiled_url != draft.url;
+        let shown = shown_url(&draft.url);
+        if self.url == shown {
+            any |= shown != draft.url;
             self.url.clone_from(&draft.url);
         } else if has_masks(&self.url)
             && let Some(url) = with_secrets_of(&self.url, &draft.url)
@@ -288,13 +286,13 @@ mod tests {
         let headers = [("X-Api-Key", "one"), ("Accept", "*/*"), ("x-api-key", "two")];
         let headers = headers.map(|(name, value)| (name.into(), value.into())).into();
         let draft = Request { method: "POST".into(), url: "https://u:p@host/in".into(), headers, body: vec![] };
-        let mut back = draft.veiled();
+        let mut back = draft.clone().masked();
         assert_eq!(back.url, "https://********@host/in");
         assert!(back.headers.iter().all(|(_, value)| !["one", "two"].contains(&value.as_str())));
         assert!(back.unveil(&draft));
         assert_eq!(back, draft);
 
-        let mut other = draft.veiled();
+        let mut other = draft.clone().masked();
         other.url = "https://********@host/elsewhere".into();
         other.headers = vec![("X-Other".into(), MASK.into()), ("X-API-KEY".into(), MASK.into())];
         assert!(other.unveil(&draft));

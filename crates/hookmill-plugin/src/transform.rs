@@ -1,5 +1,6 @@
 //! The call that every plugin answers: in goes an event and a draft, out comes a decision.
 
+use hookmill_core::mask::{shown_headers, shown_url};
 use hookmill_core::select::Selection;
 use hookmill_core::webhook::{is_reserved_header, is_signature_header};
 use hookmill_core::{DeliveryId, Digest, Event, Fault, JsonText, PluginName, PluginRun, Request};
@@ -127,8 +128,8 @@ fn hash_of_decision(decision: &Decision) -> Digest {
     match decision {
         Decision::Send(request) => {
             // Whoever sees the digest must not be able to try secrets out.
-            let Request { method, url, headers, .. } = request.veiled();
-            hash.field("send").field(&method).field(&url).pairs(&headers).field(&request.body);
+            let (url, headers) = (shown_url(&request.url), shown_headers(&request.headers));
+            hash.field("send").field(&request.method).field(&url).pairs(&headers).field(&request.body);
         }
         Decision::Skip(reason) => {
             hash.field("skip").field(reason);
@@ -143,7 +144,7 @@ fn checked(decision: wit::Decision, input: &Transform<'_>, limits: &PluginLimits
         wit::Decision::Skip(reason) => return Ok(Decision::Skip(reason.chars().take(1_000).collect())),
         wit::Decision::Send(request) => request,
     };
-    if request.url != input.draft.veiled().url && !input.grants.url {
+    if request.url != shown_url(&input.draft.url) && !input.grants.url {
         return Err(fault(
             "plugin_changed_url",
             format!("the plugin changed the URL to {:?}, which the webhook does not grant", request.url),
@@ -237,8 +238,8 @@ fn wit_draft(input: &Transform<'_>) -> wit::Request {
         Err(_) => wit::Body::Bytes(draft.body.clone()),
     };
     // A guest may use the webhook's secrets, and never reads them.
-    let Request { method, url, headers, .. } = draft.veiled();
-    wit::Request { method, url, headers, body }
+    let (url, headers) = (shown_url(&draft.url), shown_headers(&draft.headers));
+    wit::Request { method: draft.method.clone(), url, headers, body }
 }
 
 fn check_headers(
