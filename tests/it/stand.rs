@@ -132,7 +132,12 @@ impl Stand {
         self.looks(id, &format!("tried {attempts} times"), |detail| detail.attempts.len() >= attempts).await
     }
 
-    async fn looks(&self, id: DeliveryId, what: &str, holds: impl Fn(&DeliveryDetail) -> bool) -> DeliveryDetail {
+    pub(crate) async fn looks(
+        &self,
+        id: DeliveryId,
+        what: &str,
+        holds: impl Fn(&DeliveryDetail) -> bool,
+    ) -> DeliveryDetail {
         let what = format!("{id} to be {what}");
         wait_for(&what, async || Some(self.detail(id).await).filter(&holds)).await
     }

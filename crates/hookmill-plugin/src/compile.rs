@@ -13,6 +13,9 @@ use crate::host::{Allocation, engine_config};
 use crate::limits::PluginLimits;
 use crate::problem::LoadProblem;
 
+/// How far the compiler stands back behind all else that wants a core.
+const NICENESS: i32 = 10;
+
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -133,6 +136,8 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| host(format!("can't tie itself to its parent: {error}")))?;
+    // Deliveries come first. Where that can't be had, it compiles all the same.
+    let _niceness = rustix::process::nice(NICENESS);
     let bounds = [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::FSIZE, memory), (Resource::CORE, 0)];
     for (resource, limit) in bounds {
         resource.set(limit, limit).map_err(|error| host(format!("can't limit itself: {error}")))?;

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::until;
 use crate::engine::Inner;
 use crate::feed::FEED_LENGTH;
-use crate::guests::GuestThreads;
+use crate::guests::{GuestThreads, long_threads};
 use crate::health::Health;
 use crate::metrics::{Metered, Metrics};
 use crate::plugins::Plugins;
@@ -68,7 +68,7 @@ pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inne
         cache_dir: config.data_dir.join("compiled"),
         limits: config.limits,
         compiler: config.compiler.clone(),
-        concurrency: u32::try_from(config.guest_threads).unwrap_or(u32::MAX),
+        concurrency: u32::try_from(config.guest_threads + long_threads(config.guest_threads)).unwrap_or(u32::MAX),
     })?;
     let health = Health::open(&*store, &*clock, config.disable_after).await?;
     let plugins = Plugins::open(Arc::new(host), store.clone(), clock.clone()).await.map_err(|error| match error {
@@ -143,7 +143,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
                 Some(hook) => ticket(&hook, pending, due, None),
                 // Its turn comes too, and then it is parked with the reason.
                 None => Ticket {
-                    receiver: Receiver { name: "".into(), rate: None },
+                    receiver: Receiver { name: "".into(), rate: None, pace: None },
                     lane: None,
                     pending,
                     due,

@@ -33,7 +33,7 @@ pub struct EngineConfig {
     pub compiler: Compiler,
     /// The bounds of every plugin.
     pub limits: PluginLimits,
-    /// Threads that run guests.
+    /// Threads that run guests which are quick; there are half as many more for those that take long.
     pub guest_threads: usize,
     /// Deliveries that may be under way at one time, over all receivers.
     pub in_flight_max: usize,

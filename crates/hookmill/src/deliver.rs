@@ -148,6 +148,10 @@ impl Inner {
             None => {
                 let Prepared { request, run, fault } =
                     self.prepared(hook, &ticket.pending.id, &work.event, choice.clone()).await;
+                if ticket.is_slow() {
+                    self.scheduler().rendered(ticket.pending.key, self.clock.steady());
+                    self.pump();
+                }
                 match request {
                     Ok(request) => (Arc::new(request), Some((run, fault))),
                     Err(outcome) => return Try { outcome, rendered: None, response: None, run, judge: None, fault },

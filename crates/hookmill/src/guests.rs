@@ -1,10 +1,12 @@
 //! The threads on which guests run: a fixed number, apart from the async runtime's workers.
 //!
-//! Jobs whose owner is known to be quick go first and may have all threads; those of owners that take long share half
-//! of them, in turns. So a plugin that computes for as long as it may slows down its own webhook and others of its kind,
-//! and nobody else.
+//! Jobs whose owner is known to be quick have threads of their own. Those of owners that take long, or of whom nothing is
+//! known yet, share a few others, in turns; where the system has priorities, these come after everything else that wants
+//! a core. So a plugin that computes for as long as it may slows down its own webhook and others of its kind, and nobody
+//! else.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,6 +25,10 @@ const QUEUE_LENGTH: usize = 4_096;
 /// guests, in Python, takes 2 ms.
 const QUICK: Duration = Duration::from_millis(10);
 
+/// How far the threads of long jobs stand back: each gets a tenth of the time of one that does not.
+#[cfg(target_os = "linux")]
+const LONG_NICENESS: i32 = 10;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// How long the jobs of one owner take.
@@ -34,12 +40,12 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// Tells whether the next job may be expected to end soon. Of an owner that nobody knows yet nothing is expected.
-    fn is_quick(&self) -> bool {
+    pub(crate) fn is_quick(&self) -> bool {
         let average = self.average.load(Ordering::Relaxed);
         average > 0 && u128::from(average) <= QUICK.as_nanos()
     }
 
-    fn took(&self, span: Duration) {
+    pub(crate) fn took(&self, span: Duration) {
         let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).max(1);
         let before = self.average.load(Ordering::Relaxed);
         // Two jobs that end at once may lose one of their spans, which does no harm.
@@ -51,35 +57,49 @@ impl Pace {
 /// What waits for a thread.
 #[derive(Default)]
 struct Queue {
-    quick: VecDeque<Job>,
+    quick: VecDeque<(Arc<Pace>, Job)>,
     /// Owners of long jobs in the order of their turns, each with its jobs.
     long: VecDeque<(Arc<Pace>, VecDeque<Job>)>,
-    long_running: usize,
-    /// Whether the thread that looked last took a quick job, so that a long one is next.
-    long_is_next: bool,
     stopped: bool,
 }
 
+/// Which jobs a thread runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Quick,
+    Long,
+}
+
 impl Queue {
-    fn push(&mut self, pace: &Arc<Pace>, job: Job) {
+    /// Adds a job; returns of which kind it is.
+    fn push(&mut self, pace: Arc<Pace>, job: Job) -> Kind {
         if pace.is_quick() {
-            return self.quick.push_back(job);
+            self.quick.push_back((pace, job));
+            return Kind::Quick;
         }
-        match self.long.iter_mut().find(|(owner, _)| Arc::ptr_eq(owner, pace)) {
+        match self.long.iter_mut().find(|(owner, _)| Arc::ptr_eq(owner, &pace)) {
             Some((_, jobs)) => jobs.push_back(job),
-            None => self.long.push_back((pace.clone(), VecDeque::from([job]))),
+            None => self.long.push_back((pace, VecDeque::from([job]))),
+        }
+        Kind::Long
+    }
+
+    fn take(&mut self, kind: Kind) -> Option<Job> {
+        match kind {
+            Kind::Quick => self.take_quick(),
+            Kind::Long => self.take_long(),
         }
     }
 
-    /// Takes the next job and whether it is a long one, of which `long_max` may run at a time.
-    fn take(&mut self, long_max: usize) -> Option<(Job, bool)> {
-        let long_may_run = self.long_running < long_max && !self.long.is_empty();
-        if long_may_run && (self.long_is_next || self.quick.is_empty()) {
-            self.long_is_next = false;
-            return Some((self.take_long()?, true));
+    fn take_quick(&mut self) -> Option<Job> {
+        while let Some((pace, job)) = self.quick.pop_front() {
+            if pace.is_quick() {
+                return Some(job);
+            }
+            // Its owner turned out to take long while it waited.
+            self.push(pace, job);
         }
-        self.long_is_next = true;
-        self.quick.pop_front().map(|job| (job, false))
+        None
     }
 
     fn take_long(&mut self) -> Option<Job> {
@@ -88,15 +108,21 @@ impl Queue {
         if !jobs.is_empty() {
             self.long.push_back((owner, jobs));
         }
-        self.long_running += 1;
         Some(job)
+    }
+
+    /// Tells whether there is nothing to do for a thread of this kind, nor will be once nothing comes any more: quick jobs may
+    /// yet turn into long ones.
+    fn is_empty_for(&self, kind: Kind) -> bool {
+        self.quick.is_empty() && (kind == Kind::Quick || self.long.is_empty())
     }
 }
 
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    changed: Condvar,
+    quick_came: Condvar,
+    long_came: Condvar,
 }
 
 impl Shared {
@@ -104,15 +130,27 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs jobs until there are none and none will come.
-    fn work(&self, long_max: usize) {
+    fn came(&self, kind: Kind) -> &Condvar {
+        match kind {
+            Kind::Quick => &self.quick_came,
+            Kind::Long => &self.long_came,
+        }
+    }
+
+    /// Runs jobs of one kind until there are none and none will come.
+    fn work(&self, kind: Kind) {
         let mut queue = self.queue();
         loop {
-            let Some((job, long)) = queue.take(long_max) else {
-                if queue.stopped && queue.long.is_empty() {
+            let job = queue.take(kind);
+            if kind == Kind::Quick && (!queue.long.is_empty() || queue.stopped) {
+                // What was taken for quick may be among the long ones now.
+                self.long_came.notify_all();
+            }
+            let Some(job) = job else {
+                if queue.stopped && queue.is_empty_for(kind) {
                     return;
                 }
-                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue = self.came(kind).wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(queue);
@@ -121,11 +159,21 @@ impl Shared {
                 tracing::error!("a job on a guest thread panicked");
             }
             queue = self.queue();
-            if long {
-                queue.long_running -= 1;
-                self.changed.notify_one();
-            }
         }
+    }
+}
+
+/// Returns how many threads for long jobs stand beside so many for quick ones.
+pub(crate) fn long_threads(quick: usize) -> usize {
+    quick.div_ceil(2).max(1)
+}
+
+/// Puts this thread behind all others that want a core.
+fn step_back() {
+    // Elsewhere, priorities are those of the process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, LONG_NICENESS) {
+        tracing::debug!(%error, "threads of long guests have the priority of all others");
     }
 }
 
@@ -143,15 +191,20 @@ impl std::fmt::Debug for GuestThreads {
 }
 
 impl GuestThreads {
-    /// Starts `count` threads, at least two: one is always left to quick jobs.
-    pub(crate) fn start(count: usize) -> std::io::Result<Self> {
-        let count = count.max(2);
+    /// Starts threads for quick jobs, as many as this, and [half as many](long_threads) for long ones.
+    pub(crate) fn start(quick: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let threads = (0..count)
-            .map(|number| {
+        let kinds = iter::repeat_n(Kind::Quick, quick.max(1)).chain(iter::repeat_n(Kind::Long, long_threads(quick)));
+        let threads = kinds
+            .map(|kind| {
                 let shared = shared.clone();
-                let thread = std::thread::Builder::new().name(format!("guest-{number}")).stack_size(STACK_BYTES);
-                thread.spawn(move || shared.work(count / 2))
+                let name = format!("guest-{kind:?}").to_lowercase();
+                std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
+                    if kind == Kind::Long {
+                        step_back();
+                    }
+                    shared.work(kind);
+                })
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { shared, room: Semaphore::new(QUEUE_LENGTH), threads: Mutex::new(threads) })
@@ -177,21 +230,22 @@ impl GuestThreads {
             // Nobody waits any more if the engine is being torn down.
             let _unheard = answer.send(result).is_err();
         });
-        {
+        let kind = {
             let mut queue = self.shared.queue();
             if queue.stopped {
                 return None;
             }
-            queue.push(pace, job);
-        }
-        self.shared.changed.notify_one();
+            queue.push(pace.clone(), job)
+        };
+        self.shared.came(kind).notify_one();
         answered.await.ok()
     }
 
     /// Stops taking jobs and waits for those that are there.
     pub(crate) fn stop(&self) {
         self.shared.queue().stopped = true;
-        self.shared.changed.notify_all();
+        self.shared.quick_came.notify_all();
+        self.shared.long_came.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread that panicked has stopped all the same.
@@ -202,33 +256,54 @@ impl GuestThreads {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn paced(average: u64) -> Arc<Pace> {
         Arc::new(Pace { average: AtomicU64::new(average) })
     }
 
-    /// Queues jobs that note their name, runs them one after another, and returns the names; none of a long job ends
-    /// before all are taken.
-    fn order(jobs: &[(&Arc<Pace>, &'static str)], long_max: usize) -> Vec<&'static str> {
-        let names = Arc::new(Mutex::new(Vec::new()));
-        let mut queue = Queue::default();
-        for (pace, name) in jobs {
-            let (names, name) = (names.clone(), *name);
-            queue.push(pace, Box::new(move || names.lock().expect("unpoisoned").push(name)));
-        }
-        while let Some((job, _)) = queue.take(long_max) {
+    /// Queues jobs that note their name, runs those of one kind one after another, and returns the names.
+    fn order(queue: &mut Queue, kind: Kind) -> Vec<&'static str> {
+        let mut names = vec![];
+        while let Some(job) = queue.take(kind) {
             job();
+            names.extend(NAMES.take());
         }
-        std::mem::take(&mut *names.lock().expect("unpoisoned"))
+        names
+    }
+
+    thread_local! {
+        static NAMES: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    fn push(queue: &mut Queue, pace: &Arc<Pace>, name: &'static str) {
+        queue.push(pace.clone(), Box::new(move || NAMES.set(Some(name))));
     }
 
     #[test]
     fn long_jobs_take_turns_by_owner_and_leave_threads_to_quick_ones() {
         let (quick, slow, slower) = (paced(1_000), paced(50_000_000), paced(500_000_000));
-        let jobs = [(&slow, "s1"), (&slow, "s2"), (&slower, "t1"), (&quick, "q1"), (&quick, "q2"), (&quick, "q3")];
-        assert_eq!(order(&jobs, 1), ["q1", "s1", "q2", "q3"]);
-        assert_eq!(order(&jobs, 3), ["q1", "s1", "q2", "t1", "q3", "s2"]);
+        let mut queue = Queue::default();
+        for (pace, name) in
+            [(&slow, "s1"), (&slow, "s2"), (&quick, "q1"), (&slower, "t1"), (&quick, "q2"), (&paced(0), "u1")]
+        {
+            push(&mut queue, pace, name);
+        }
+        assert_eq!(order(&mut queue, Kind::Quick), ["q1", "q2"]);
+        assert_eq!(order(&mut queue, Kind::Long), ["s1", "t1", "u1", "s2"]);
+    }
+
+    #[test]
+    fn a_job_whose_owner_turns_out_to_take_long_goes_to_the_long_ones() {
+        let pace = paced(1_000);
+        let mut queue = Queue::default();
+        push(&mut queue, &pace, "a");
+        push(&mut queue, &pace, "b");
+        pace.took(Duration::from_millis(250));
+        assert_eq!(order(&mut queue, Kind::Quick), [""; 0]);
+        assert_eq!(order(&mut queue, Kind::Long), ["a", "b"]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Receivers take turns, each with a cap on what is under way to it; within a receiver, deliveries go out in the order
 //! in which they became due; a webhook may ask for lanes, in which one document's deliveries follow one another. What
-//! is due later waits in order of time. A receiver that fails, asks for patience or has used up its rate sleeps with all
+//! is due later waits in order of time. A webhook whose guests take long has few under way, so that those which wait for
+//! a thread hold no places. A receiver that fails, asks for patience or has used up its rate sleeps with all
 //! that waits for it, which costs none of them a try. Nothing here is durable: a restart rebuilds it from the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -12,9 +13,11 @@ use hookmill_core::ports::{DeliveryKey, Moment};
 
 use crate::circuit::CircuitPolicy;
 
+mod crowd;
 mod line;
 mod ticket;
 
+use crowd::Crowds;
 use line::Line;
 use ticket::Queue;
 pub(crate) use ticket::{Felt, Lane, Receiver, Ticket, Turned};
@@ -33,6 +36,7 @@ pub(crate) struct SchedulerLimits {
 pub(crate) struct Scheduler {
     limits: SchedulerLimits,
     lines: HashMap<Arc<str>, Line>,
+    crowds: Crowds,
     round: VecDeque<Arc<str>>,
     /// Receivers that may start nothing until a moment.
     asleep: BTreeSet<(Moment, Arc<str>)>,
@@ -60,6 +64,7 @@ impl Scheduler {
         Self {
             limits,
             lines: HashMap::new(),
+            crowds: Crowds::default(),
             round: VecDeque::new(),
             asleep: BTreeSet::new(),
             later: BTreeMap::new(),
@@ -218,6 +223,13 @@ impl Scheduler {
         while let Some(receiver) = self.round.pop_front() {
             let Some(line) = self.lines.get_mut(&receiver) else { continue };
             line.in_round = false;
+            line.let_slow_ones_wait(&mut self.crowds);
+            if line.due.is_empty() {
+                if line.is_idle() {
+                    self.lines.remove(&receiver);
+                }
+                continue;
+            }
             if let Some(until) = line.wait(now) {
                 line.asleep_until = Some(until);
                 self.asleep.insert((until, receiver));
@@ -233,6 +245,13 @@ impl Scheduler {
         None
     }
 
+    /// Takes note that what is to be sent is known, so that no guest is waited for any more.
+    pub(crate) fn rendered(&mut self, key: DeliveryKey, now: Moment) {
+        for ticket in self.crowds.leave(key) {
+            self.place(ticket, now);
+        }
+    }
+
     /// Takes note that a delivery is not under way any more; `again` is the same one, if it is to be tried again.
     /// Returns how its receiver's state changed, if it did.
     pub(crate) fn done(&mut self, ticket: &Ticket, again: Option<Ticket>, felt: Felt, now: Moment) -> Option<Turned> {
@@ -245,6 +264,7 @@ impl Scheduler {
     /// lane is taken.
     pub(crate) fn freed(&mut self, ticket: &Ticket, felt: Felt, now: Moment) -> Option<Turned> {
         self.in_flight -= 1;
+        self.rendered(ticket.pending.key, now);
         self.feel(&ticket.receiver.name, felt, now)
     }
 

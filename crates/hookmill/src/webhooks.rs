@@ -46,10 +46,13 @@ impl Hook {
         revision: Revision,
     ) -> Result<Self, EngineError> {
         check_headers(&webhook)?;
-        let receiver = receiver_of(&tenant, &name, &webhook);
+        let pace = Arc::<Pace>::default();
+        let mut receiver = receiver_of(&tenant, &name, &webhook);
         let route = Route::new(&webhook, client)?;
         let renderer = Renderer::compile(Arc::new(webhook))?;
-        Ok(Self { tenant, name, renderer, route, receiver, pace: Arc::default(), revision })
+        let runs_guests = renderer.webhook().plugin.is_some() || !renderer.is_cheap();
+        receiver.pace = runs_guests.then(|| pace.clone());
+        Ok(Self { tenant, name, renderer, route, receiver, pace, revision })
     }
 
     pub(crate) fn webhook(&self) -> &Webhook {
@@ -108,7 +111,7 @@ fn receiver_of(tenant: &TenantId, name: &WebhookName, webhook: &Webhook) -> Rece
         Ok(url) if has_one_url(webhook) && rate.is_none() => format!("{tenant} {}", url.origin().ascii_serialization()),
         _ => format!("{tenant}/{name}"),
     };
-    Receiver { name: name.into(), rate }
+    Receiver { name: name.into(), rate, pace: None }
 }
 
 /// Tells whether all requests of a webhook go to the same URL.

@@ -89,7 +89,6 @@ impl<'a> Load<'a> {
 
     /// Publishes at a steady rate; returns how long each took from publishing to receiving.
     pub(crate) async fn latencies(&self, per_second: u32, span: Duration) -> Vec<Duration> {
-        let before = self.receiver.distinct();
         let sent = steadily(per_second, span, || async {
             let (event, name) = self.event();
             let begun = Instant::now();
@@ -97,8 +96,11 @@ impl<'a> Load<'a> {
             (name, begun)
         })
         .await;
-        self.receiver.wait_for(before + sent.len()).await;
-        sent.iter().map(|(name, begun)| self.receiver.arrival(name).expect("received") - *begun).collect()
+        let mut spans = Vec::with_capacity(sent.len());
+        for (name, begun) in sent {
+            spans.push(self.receiver.arrival(&name).await - begun);
+        }
+        spans
     }
 
     /// Posts straight to the receiver at a steady rate; returns the median and the 99th percentile.
@@ -118,20 +120,17 @@ pub(crate) async fn steadily<T, F: Future<Output = T>>(
     span: Duration,
     start: impl Fn() -> F,
 ) -> Vec<T> {
-    let mut ticks = tokio::time::interval(Duration::from_millis(2));
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let total = (f64::from(per_second) * span.as_secs_f64()) as usize;
-    let per_tick = (per_second as usize * 2).div_ceil(1_000);
     let mut begun = 0;
     let mut under_way = stream::FuturesUnordered::new();
     let mut ended = Vec::with_capacity(total);
     while ended.len() < total {
         tokio::select! {
             _ = ticks.tick(), if begun < total => {
-                for _ in 0..per_tick.min(total - begun) {
-                    begun += 1;
-                    under_way.push(start());
-                }
+                begun += 1;
+                under_way.push(start());
             }
             Some(value) = under_way.next() => ended.push(value),
         }

@@ -30,6 +30,8 @@ struct Options {
     /// A Python that has what Frappe's worker sends with.
     python: PathBuf,
     scenario: String,
+    /// The one kind of trouble that neighbours are measured beside; every kind without it.
+    only: Option<String>,
 }
 
 impl Options {
@@ -41,6 +43,7 @@ impl Options {
             plugins: target.join("plugins"),
             python: "python3".into(),
             scenario: "rate".into(),
+            only: None,
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -49,6 +52,7 @@ impl Options {
                 "--events" => options.events = value().parse().expect("a number of events"),
                 "--hookmill" => options.hookmill = value().into(),
                 "--plugins" => options.plugins = value().into(),
+                "--only" => options.only = Some(value()),
                 "--python" => options.python = value().into(),
                 // Cargo adds this one.
                 "--bench" => {}
@@ -56,6 +60,10 @@ impl Options {
             }
         }
         options
+    }
+
+    fn concerns(&self, kind: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == kind)
     }
 }
 

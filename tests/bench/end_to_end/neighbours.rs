@@ -75,7 +75,7 @@ pub(crate) async fn neighbours(options: &Options) {
     );
     println!("{:<14}{:>12}{:>12}{:>12}{:>12}{:>10}", "", "p50 alone", "p99 alone", "p50 beside", "p99 beside", "p99");
     let guest = options.plugins.join("../guests-wasm/misbehaving.wasm");
-    for (kind, amount) in KINDS {
+    for (kind, amount) in KINDS.into_iter().filter(|(kind, _)| options.concerns(kind)) {
         server.push_as(kind, &guest).await;
         let settings = json!({"do": kind, "bytes": amount.max(1_000), "count": amount.max(1_000)});
         let webhook = json!({
@@ -87,16 +87,22 @@ pub(crate) async fn neighbours(options: &Options) {
         let hostile = || steadily(HOSTILE, ROUND, || server.publish("application/json", event.clone()));
         side_by_side(kind, &load, async || drop(hostile().await)).await;
     }
+    if options.concerns("uploads") {
+        beside_uploads(options, &server, &load).await;
+    }
+    server.stop().await;
+}
+
+async fn beside_uploads(options: &Options, server: &Server, load: &Load<'_>) {
     // The same component each time but for a number, so that each is compiled anew.
     let wasm = std::fs::read(options.plugins.join("python_quotation_invoice.wasm")).expect("built");
     let uploads = std::sync::atomic::AtomicU8::new(0);
-    side_by_side("uploads", &load, async || {
+    side_by_side("uploads", load, async || {
         let number = uploads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let numbered = [&wasm[..], &[0, 3, 1, b'n', number]].concat();
         server.push_bytes("python", numbered).await;
     })
     .await;
-    server.stop().await;
 }
 
 /// Measures the neighbour alone and beside `trouble` in turns, so that what else the machine does meets both.

@@ -100,9 +100,15 @@ impl Receiver {
         }
     }
 
-    /// Returns when a document arrived.
-    pub(crate) fn arrival(&self, document: &str) -> Option<Instant> {
-        self.state().documents.get(document).copied()
+    /// Returns when a document arrived, once it did.
+    pub(crate) async fn arrival(&self, document: &str) -> Instant {
+        loop {
+            let arrived = self.shared.arrived.notified();
+            if let Some(when) = self.state().documents.get(document).copied() {
+                return when;
+            }
+            arrived.await;
+        }
     }
 }
 

@@ -115,3 +115,28 @@ async fn a_webhook_can_stay_on_a_version() {
     stand.publish(envelope("quotation-on-update")).await;
     assert_eq!(stand.receiver.only_request().await.body, expected("quotation-invoice"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_takes_long_holds_up_no_other_webhook_of_its_receiver() {
+    let stand = Stand::new().await;
+    stand.plugin("misbehaving", misbehaving()).await;
+    stand.webhook("slow", misbehaves(&json!({"do": "loop"}), "park")).await;
+    stand.webhook("quick", json!({"doctype": "Quotation"})).await;
+    // More than may be under way to one receiver.
+    let mut slow = vec![];
+    for number in 0..100 {
+        slow.push(stand.publish(note(&format!("N-{number}"))).await);
+    }
+    let quick = stand.publish(envelope("quotation-on-update")).await;
+    stand.reaches(quick, DeliveryState::Delivered).await;
+    let mut tried = 0;
+    for id in &slow {
+        tried += stand.detail(*id).await.attempts.len();
+    }
+    assert!(tried < 8, "{tried} runs of the slow plugin were waited for, about as many as suspend it");
+    // None of them is forgotten for having waited aside.
+    stand.plugin("misbehaving", example_plugin("rust_slack_message")).await;
+    for id in slow {
+        stand.looks(id, "settled", |detail| detail.row.status.state != DeliveryState::Pending).await;
+    }
+}

@@ -14,6 +14,7 @@ use hookmill_core::ports::Moment;
 use hookmill_core::webhook::RateLimit;
 
 use super::Ticket;
+use super::crowd::Crowds;
 use crate::circuit::Circuit;
 
 /// Those that wait for one receiver, and how it fares.
@@ -42,6 +43,13 @@ impl Line {
             self.pacer = rate.map(Pacer::new);
         }
         self.pacer.as_ref().and_then(|pacer| pacer.wait(now))
+    }
+
+    /// Takes those out, up to the next that may start, of whose webhook as many as may be are under way.
+    pub(super) fn let_slow_ones_wait(&mut self, crowds: &mut Crowds) {
+        while self.due.front().is_some_and(|ticket| !crowds.admit(ticket)) {
+            self.due.pop_front().into_iter().for_each(|ticket| crowds.wait(ticket));
+        }
     }
 
     /// Starts the next.

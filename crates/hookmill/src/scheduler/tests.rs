@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::guests::Pace;
 use hookmill_core::ports::Pending;
 use hookmill_core::{DeliveryId, EventId, TenantId, WebhookName};
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ fn ticket(key: i64, receiver: &str, document: Option<&str>, due: u64) -> Ticket 
         due: Timestamp::UNIX_EPOCH,
         replay: None,
     };
-    let receiver = Receiver { name: receiver.into(), rate: None };
+    let receiver = Receiver { name: receiver.into(), rate: None, pace: None };
     Ticket { pending, due: at(due), receiver, lane, event: None, held: false, gathers: false }
 }
 
@@ -265,4 +266,28 @@ fn of_events_that_are_gathered_the_last_goes_when_the_first_was_due() {
         assert_eq!((scheduler.waiting(), scheduler.in_flight(), scheduler.waiting_bytes), (0, 0, 0));
         assert!(scheduler.present.is_empty() && scheduler.gathering.is_empty() && scheduler.lanes.is_empty());
     }
+}
+
+#[test]
+fn of_a_webhook_whose_guests_take_long_few_are_under_way_and_others_go_by() {
+    let mut scheduler = scheduler(100, 100);
+    let pace = Arc::<Pace>::default();
+    for key in 0..8 {
+        let mut slow = ticket(key, "slow", None, 0);
+        slow.receiver = Receiver { name: "shared".into(), pace: Some(pace.clone()), ..slow.receiver };
+        scheduler.add(slow, at(0));
+    }
+    scheduler.add(ticket(9, "shared", None, 0), at(0));
+    let started = start_all(&mut scheduler, 0);
+    assert_eq!(keys(&started), [0, 1, 2, 3, 9]);
+    assert_eq!((scheduler.waiting(), scheduler.in_flight()), (4, 5));
+    scheduler.rendered(DeliveryKey(0), at(0));
+    scheduler.rendered(DeliveryKey(0), at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 0)), [4], "one, as one guest has ended");
+    scheduler.done(&started[0], None, Felt::Well, at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 0)), [] as [i64; 0], "its guest had ended before");
+    pace.took(Duration::from_micros(20));
+    scheduler.done(&started[1], None, Felt::Well, at(0));
+    assert_eq!(keys(&start_all(&mut scheduler, 0)), [5, 6, 7], "they take long no more");
+    assert_eq!((scheduler.waiting(), scheduler.in_flight()), (0, 7));
 }

@@ -7,12 +7,16 @@ use hookmill_core::ports::{DeliveryKey, Moment, Pending};
 use hookmill_core::webhook::RateLimit;
 use hookmill_core::{Event, ReplayId, TenantId, WebhookName};
 
+use crate::guests::Pace;
+
 /// Whose line a delivery stands in: a tenant's way to scheme, host and port of a URL, so that no tenant's trouble is
 /// another's; or a webhook's own, where it has a rate limit or a URL for each document.
 #[derive(Debug, Clone)]
 pub(crate) struct Receiver {
     pub(crate) name: Arc<str>,
     pub(crate) rate: Option<RateLimit>,
+    /// How long the guests of the webhook take, if it has any.
+    pub(crate) pace: Option<Arc<Pace>>,
 }
 
 /// What a try says of its receiver.
@@ -87,6 +91,11 @@ impl Ticket {
     pub(super) fn document(&self) -> Lane {
         let Pending { tenant, webhook, doctype, document, .. } = &self.pending;
         Lane { tenant: tenant.clone(), webhook: webhook.clone(), doctype: doctype.clone(), document: document.clone() }
+    }
+
+    /// Tells whether its guest may well take long.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.receiver.pace.as_ref().is_some_and(|pace| !pace.is_quick())
     }
 
     /// Returns the replay of many deliveries that it is part of.
