@@ -1,12 +1,15 @@
 //! Which parts of a document may be seen: least privilege for whoever it is shown to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{self, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::JsonText;
-use crate::json::Fields;
+use crate::json::Key;
 
 /// A list of JSON pointers (RFC 6901) of what stays; in them, `*` as a whole part stands for every element of an array.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,42 +60,74 @@ impl Selection {
 }
 
 fn project(text: &str, node: &Node, out: &mut String) {
-    if node.whole {
-        out.push_str(text);
-    } else if text.starts_with('{') {
-        let fields = Fields::parse(text).unwrap_or_default();
-        let mut separator = '{';
-        for (key, value) in fields.iter() {
-            let Some(below) = node.below.get(key) else { continue };
-            out.push(separator);
-            out.push_str(&serde_json::to_string(key).expect("a string is JSON"));
-            out.push(':');
-            project(value.get(), below, out);
-            separator = ',';
-        }
-        out.push_str(if separator == '{' { "{}" } else { "}" });
-    } else if text.starts_with('[') {
-        array(text, node, out);
-    } else {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let level = Level { node, out };
+    let done = match text.as_bytes().first() {
+        _ if node.whole => return out.push_str(text),
+        Some(b'{') => json.deserialize_map(level),
+        Some(b'[') => json.deserialize_seq(level),
         // A value where a container was expected: nothing below it was asked for.
-        out.push_str("null");
-    }
+        _ => return out.push_str("null"),
+    };
+    // What is JSON as a whole is JSON in its parts.
+    debug_assert!(done.is_ok(), "{done:?}");
 }
 
-fn array(text: &str, node: &Node, out: &mut String) {
-    let elements: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
-    out.push('[');
-    for (place, element) in elements.iter().enumerate() {
-        if place > 0 {
-            out.push(',');
-        }
-        match node.below.get("*").or_else(|| node.below.get(&place.to_string())) {
-            Some(below) => project(element.get(), below, out),
-            // The others keep their places.
-            None => out.push_str("null"),
-        }
+/// Writes what stays of one object or array. Only what is looked into is read again, level by level.
+struct Level<'a> {
+    node: &'a Node,
+    out: &'a mut String,
+}
+
+impl<'de> Visitor<'de> for Level<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
     }
-    out.push(']');
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { node, out } = self;
+        let begin = out.len();
+        while let Some(Key(key)) = map.next_key()? {
+            let Some(below) = node.below.get(&*key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            out.push(if out.len() == begin { '{' } else { ',' });
+            match key {
+                // It stands there without escapes.
+                Cow::Borrowed(key) => out.extend(["\"", key, "\":"]),
+                Cow::Owned(key) => {
+                    out.push_str(&serde_json::to_string(&key).map_err(de::Error::custom)?);
+                    out.push(':');
+                }
+            }
+            project(map.next_value::<&RawValue>()?.get(), below, out);
+        }
+        out.push_str(if out.len() == begin { "{}" } else { "}" });
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { node, out } = self;
+        let every = node.below.get("*");
+        out.push('[');
+        let mut place = 0;
+        while let Some(element) = seq.next_element::<&RawValue>()? {
+            if place > 0 {
+                out.push(',');
+            }
+            match every.or_else(|| node.below.get(&place.to_string())) {
+                Some(below) => project(element.get(), below, out),
+                // The others keep their places.
+                None => out.push_str("null"),
+            }
+            place += 1;
+        }
+        out.push(']');
+        Ok(())
+    }
 }
 
 impl TryFrom<Vec<String>> for Selection {
@@ -127,6 +162,9 @@ mod tests {
         assert_eq!(selected(&["/a~1b/~0"], doc), r#"{"a/b":{"~":true}}"#);
         assert_eq!(selected(&["/secret/nope", "/name/below"], doc), r#"{"name":null,"secret":{}}"#);
         assert_eq!(selected(&[], doc), "{}");
+        assert_eq!(selected(&["/é\"\n"], "{\"\\u00e9\\\"\\n\":1,\"b\":2}"), "{\"é\\\"\\n\":1}");
+        // Of a key that stands there twice, both stay: which one counts is for the reader, as in the whole document.
+        assert_eq!(selected(&["/a/b"], r#"{"a": {"b":1,"c":2}, "a":1e999, "x":1e999}"#), r#"{"a":{"b":1},"a":null}"#);
     }
 
     #[test]

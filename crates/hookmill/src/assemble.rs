@@ -149,6 +149,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), StartError> {
                     due,
                     event: None,
                     held: false,
+                    past_trial: false,
                     gathers: false,
                 },
             };

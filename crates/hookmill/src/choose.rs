@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hookmill_core::ports::Moment;
 use hookmill_core::{DeliveryId, Digest, Event, Fault, Outcome, PluginName, PluginRun, TenantId};
-use hookmill_plugin::Plugin;
+use hookmill_plugin::{Plugin, is_the_hosts};
 use serde_json::json;
 
 use crate::announce::News;
@@ -25,16 +25,29 @@ pub(crate) enum Choice {
 }
 
 impl Inner {
-    /// Chooses the version that runs for `event`.
-    pub(crate) async fn choose(&self, hook: &Hook, event: &Event) -> Choice {
+    /// Chooses the version that runs for `event`; past a trial, no canary.
+    pub(crate) async fn choose(&self, hook: &Hook, event: &Event, past_trial: bool) -> Choice {
         let Some(wanted) = &hook.webhook().plugin else { return Choice::Nothing };
-        match self.plugins.pick(&hook.tenant, &wanted.name, wanted.digest.as_ref(), &event.id).await {
+        let (tenant, name, digest) = (&hook.tenant, &wanted.name, wanted.digest.as_ref());
+        let picked = match past_trial {
+            true => self.plugins.lasting(tenant, name, digest).await,
+            false => self.plugins.pick(tenant, name, digest, &event.id).await,
+        };
+        match picked {
             Some(plugin) => Choice::Version(plugin),
             None => {
                 let version = wanted.digest.map(|digest| format!(" of version {digest}")).unwrap_or_default();
                 Choice::Unknown(format!("there is no plugin {:?}{version} to run", wanted.name.as_str()))
             }
         }
+    }
+
+    /// Tells whether a failure is that of a version on trial: of one that is not the active one, and that the webhook did not
+    /// ask for by its digest.
+    pub(crate) fn fails_on_trial(&self, hook: &Hook, choice: &Choice, fault: &Fault) -> bool {
+        let (Choice::Version(plugin), Some(wanted)) = (choice, &hook.webhook().plugin) else { return false };
+        let is_lasting = || self.plugins.is_active(&hook.tenant, &wanted.name, plugin.digest());
+        wanted.digest.is_none() && !is_the_hosts(fault) && !is_lasting()
     }
 
     /// Returns until when a choice must wait, its version being suspended for its failures.

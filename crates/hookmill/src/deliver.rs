@@ -40,6 +40,8 @@ struct Try {
     /// The plugin's look at the response.
     judge: Option<PluginRun>,
     fault: Option<Fault>,
+    /// Whether a version on trial failed, so that the active one is to make the request.
+    by_trial: bool,
 }
 
 /// When a try began, and when its outcome was known.
@@ -87,7 +89,7 @@ impl Inner {
         };
         let hook = self.webhooks.find(&ticket.pending.tenant, &ticket.pending.webhook);
         let choice = match &hook {
-            Some(hook) if work.request.is_none() => self.choose(hook, &work.event).await,
+            Some(hook) if work.request.is_none() => self.choose(hook, &work.event, ticket.past_trial).await,
             _ => Choice::Nothing,
         };
         if let Some(moment) = hook.as_ref().and_then(|hook| self.suspended_until(hook, &choice)) {
@@ -108,9 +110,12 @@ impl Inner {
             }
             None => Try::refused("webhook_deleted", "the webhook was deleted before this delivery went out"),
         };
-        ticket.pending.tries += 1;
         let now = self.clock.now();
+        ticket.past_trial |= tried.by_trial;
+        // The failure of a version on trial costs no try.
+        ticket.pending.tries += u32::from(!tried.by_trial);
         let verdict = match &hook {
+            Some(_) if tried.by_trial => tried.over_to_the_active_version(now),
             Some(hook) => {
                 let Webhook { success, retry, .. } = hook.webhook();
                 let tries = ticket.pending.tries;
@@ -153,8 +158,15 @@ impl Inner {
                     self.pump();
                 }
                 match request {
+                    // Whatever the webhook says of failures: the active version may well not fail.
+                    _ if let Some(fault) = &fault
+                        && self.fails_on_trial(hook, choice, fault) =>
+                    {
+                        let outcome = Outcome::Refused(fault.clone());
+                        return Try { by_trial: true, ..Try::ended(outcome, run, Some(fault.clone())) };
+                    }
                     Ok(request) => (Arc::new(request), Some((run, fault))),
-                    Err(outcome) => return Try { outcome, rendered: None, response: None, run, judge: None, fault },
+                    Err(outcome) => return Try::ended(outcome, run, fault),
                 }
             }
         };
@@ -166,7 +178,7 @@ impl Inner {
         let id = &ticket.pending.id;
         let judged = self.judged(hook, id, &work.event, choice, outcome, response.as_ref()).await;
         let Judged { outcome, run: judge, fault: judge_fault } = judged;
-        Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault) }
+        Try { outcome, rendered, response, run, judge, fault: fault.or(judge_fault), by_trial: false }
     }
 
     /// Settles a delivery whose place a later event of its document took.
@@ -310,6 +322,16 @@ fn rest_until(outcome: &Outcome, now: Moment) -> Option<Moment> {
 impl Try {
     fn refused(code: &str, message: &str) -> Self {
         let fault = Fault { code: code.into(), message: message.into(), backtrace: None };
-        Self { outcome: Outcome::Refused(fault), rendered: None, response: None, run: None, judge: None, fault: None }
+        Self::ended(Outcome::Refused(fault), None, None)
+    }
+
+    /// One in which nothing was sent.
+    fn ended(outcome: Outcome, run: Option<PluginRun>, fault: Option<Fault>) -> Self {
+        Self { outcome, rendered: None, response: None, run, judge: None, fault, by_trial: false }
+    }
+
+    fn over_to_the_active_version(&self, now: Timestamp) -> attempt::Verdict {
+        let cause = self.fault.as_ref().map_or("", |fault| &fault.code);
+        attempt::Verdict::Retry(now, format!("the version on trial failed ({cause}); the active one makes it"))
     }
 }

@@ -254,6 +254,12 @@ impl Plugins {
         running.and_then(|running| running.canary.as_ref()).is_some_and(|(canary, _)| canary.digest == digest)
     }
 
+    /// Tells whether a version is the active one.
+    pub(crate) fn is_active(&self, tenant: &TenantId, name: &PluginName, digest: Digest) -> bool {
+        let all = self.running.load();
+        all.get(&(tenant.clone(), name.clone())).is_some_and(|running| running.active.digest() == digest)
+    }
+
     /// Takes note that a version that was admitted did not run after all.
     pub(crate) fn not_run(&self, tenant: &TenantId, name: &PluginName, digest: Digest) {
         self.breakers.not_run(tenant, name, digest);

@@ -195,7 +195,7 @@ impl Inner {
     /// Does everything up to sending. The plugin gets the id that the delivery itself has, for what it draws at random
     /// comes from that; the request is shown under `id`.
     async fn try_out(self: &Arc<Self>, hook: Arc<Hook>, event: Arc<Event>, id: DeliveryId) -> Trial {
-        let choice = self.choose(&hook, &event).await;
+        let choice = self.choose(&hook, &event, false).await;
         let own_id = DeliveryId::of(&hook.tenant, &event.id, &hook.name);
         let prepared = self.prepared(&hook, &own_id, &event, choice.clone()).await;
         let ran = prepared.run.is_some();

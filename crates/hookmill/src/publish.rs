@@ -177,6 +177,7 @@ pub(crate) fn ticket(hook: &Hook, pending: Pending, due: Moment, event: Option<A
         due,
         event,
         held: false,
+        past_trial: false,
         gathers: false,
     }
 }

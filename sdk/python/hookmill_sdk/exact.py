@@ -29,7 +29,7 @@ class Number(Decimal):
 
 def loads(text: str) -> Any:
     """Parses JSON with each number that is no plain integer as a Number."""
-    return json.loads(text, parse_float=Number, parse_int=_integer)
+    return _DECODER.decode(text)
 
 
 def dumps(value: Any) -> str:
@@ -39,7 +39,7 @@ def dumps(value: Any) -> str:
     """
     try:
         # The standard encoder is quick but knows no decimals.
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse)
+        return _ENCODER.encode(value)
     except _NotPlain:
         parts: list[str] = []
         _write(value, parts.append)
@@ -59,6 +59,11 @@ class _NotPlain(Exception):
 
 def _refuse(value: Any) -> Any:
     raise _NotPlain
+
+
+# Made once, and with them a part of the component: to make one takes longer than to parse a small document.
+_DECODER = json.JSONDecoder(parse_float=Number, parse_int=_integer)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse)
 
 
 def _write(value: Any, put: Callable[[str], None]) -> None:

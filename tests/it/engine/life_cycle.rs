@@ -1,7 +1,7 @@
 //! From upload to the version that runs: states, diffs, canaries, suspension, and what was parked meanwhile.
 
 use hookmill::UploadState::{Active, Compiled, Received, Rejected, Staged, Tested, Validated};
-use hookmill::core::{DeliveryState, Digest};
+use hookmill::core::{Attempt, DeliveryState, Digest};
 use hookmill::plugin::Compiler;
 use hookmill::{Activation, EngineError, Explain as _, PluginInfo, VersionState};
 use hookmill_testing::{Receiver, envelope, example_plugin, misbehaving, wait_for, wait_until};
@@ -167,7 +167,11 @@ async fn a_canary_that_crashes_is_taken_back_at_once_and_says_so() {
     stand.engine.begin_canary(&tenant(), &plugin_name("p"), crashes, 1.0).await.expect("begun");
     for _ in 0..10 {
         let id = stand.publish(quotation("panic")).await;
-        stand.reaches(id, DeliveryState::Parked).await;
+        // Nobody pays for the trial: what the canary fails, the active version makes.
+        let detail = stand.reaches(id, DeliveryState::Delivered).await;
+        let ran = |attempt: &Attempt| attempt.plugin.as_ref().expect("a run").digest;
+        assert_eq!(detail.attempts.iter().map(ran).collect::<Vec<_>>(), [crashes, active]);
+        assert_eq!((detail.attempts[0].outcome.as_str(), detail.row.status.reason), ("retry", None));
     }
     let ended = wait_for("the canary to end", async || info(&stand).await.last_canary).await;
     assert!(ended.digest == crashes && ended.reason.contains("10 times in a row: plugin_panic"), "{ended:?}");

@@ -34,7 +34,7 @@ fn ticket(key: i64, receiver: &str, document: Option<&str>, due: u64) -> Ticket 
         replay: None,
     };
     let receiver = Receiver { name: receiver.into(), rate: None, pace: None };
-    Ticket { pending, due: at(due), receiver, lane, event: None, held: false, gathers: false }
+    Ticket { pending, due: at(due), receiver, lane, event: None, held: false, past_trial: false, gathers: false }
 }
 
 fn scheduler(in_flight_max: usize, per_receiver: usize) -> Scheduler {

@@ -82,6 +82,9 @@ pub(crate) struct Ticket {
     pub(crate) event: Option<Arc<Event>>,
     /// Whether it waits for its plugin, which is suspended, and not for a time of its own.
     pub(crate) held: bool,
+    /// Whether a version on trial failed it, so that only the active one may make it. A restart forgets this, and the
+    /// trial is repeated.
+    pub(crate) past_trial: bool,
     /// Whether it waits for later events of its document, the last of which takes its place.
     pub(crate) gathers: bool,
 }
