@@ -9,6 +9,10 @@ from typing import Any, Callable
 from .errors import PluginError
 
 
+# Looked up once, for there is a number in every other field.
+_new = Decimal.__new__
+
+
 class Number(Decimal):
     """A JSON number that is written as it was spelled, and otherwise reckons as the Decimal that it is."""
 
@@ -16,7 +20,7 @@ class Number(Decimal):
     text: str
 
     def __new__(cls, text: str) -> "Number":
-        self = Decimal.__new__(cls, text)
+        self = _new(cls, text)
         self.text = text
         return self
 
@@ -69,17 +73,21 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 def _write(value: Any, put: Callable[[str], None]) -> None:
     if isinstance(value, str):
         put(quoted(value))
-    elif isinstance(value, Decimal) and value.is_finite():
-        put(str(value))
-    elif value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
-        put(json.dumps(value))
+    elif isinstance(value, Number) and value.is_finite():
+        put(value.text)
     elif isinstance(value, dict):
         separator = "{"
         for key, item in value.items():
             if not isinstance(key, str):
                 raise _unwritable(f"the key {key!r} is no string")
-            put(separator + quoted(key) + ":")
-            _write(item, put)
+            # Most values are text or numbers; only the others are worth a call.
+            if isinstance(item, str):
+                put(f"{separator}{quoted(key)}:{quoted(item)}")
+            elif isinstance(item, Number) and item.is_finite():
+                put(f"{separator}{quoted(key)}:{item.text}")
+            else:
+                put(f"{separator}{quoted(key)}:")
+                _write(item, put)
             separator = ","
         put("}" if value else "{}")
     elif isinstance(value, (list, tuple)):
@@ -89,6 +97,10 @@ def _write(value: Any, put: Callable[[str], None]) -> None:
             _write(item, put)
             separator = ","
         put("]" if value else "[]")
+    elif isinstance(value, Decimal) and value.is_finite():
+        put(str(value))
+    elif value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
+        put(json.dumps(value))
     else:
         raise _unwritable(f"{value!r} is a {type(value).__name__}")
 
