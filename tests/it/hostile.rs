@@ -252,3 +252,29 @@ fn a_compiler_that_hangs_is_ended() {
         std::fs::read_dir(dir.path()).expect("the cache").map(|file| file.expect("an entry").path()).collect();
     assert!(left.iter().all(|path| path.is_file()), "nothing of the try is left: {left:?}");
 }
+
+#[test]
+fn components_within_components_end_before_the_stack_does() {
+    let dir = TempDir::new().expect("a folder");
+    let host = host(&dir);
+    // The engine's own bound is a thousand.
+    for (depth, code) in [(999, "plugin_missing_export"), (100_000, "plugin_corrupt")] {
+        let error = host.load(&nested_components(depth)).expect_err("nobody needs that");
+        assert_eq!(error.code(), code, "{depth}: {error}");
+    }
+}
+
+/// Components of which each holds the next: a section of components, whose size comes before it.
+fn nested_components(depth: usize) -> Vec<u8> {
+    (0..depth).fold(b"\0asm\x0d\0\x01\0".to_vec(), |inner, _| {
+        let mut size = inner.len();
+        let mut outer = b"\0asm\x0d\0\x01\0\x04".to_vec();
+        while size > 127 {
+            outer.push((size & 127) as u8 | 128);
+            size >>= 7;
+        }
+        outer.push(size as u8);
+        outer.extend(inner);
+        outer
+    })
+}

@@ -1,5 +1,6 @@
 //! A guest that misbehaves is held, told why, and leaves nothing behind.
 
+use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 
 use hookmill::core::{DeliveryId, Event, EventId, Fault, JsonText, Request};
@@ -137,6 +138,44 @@ fn output_has_an_end() {
     assert!(fault.message.contains("1048577"), "{}", fault.message);
     // So much that the host would not even copy it.
     held(r#"{"do":"big_output","bytes":20000000}"#, "plugin_output_too_large");
+}
+
+#[test]
+fn json_however_deep_costs_the_host_no_stack() {
+    let deepest = misbehave(r#"{"do":"deep_json","count":524288}"#);
+    let body = &sent(&deepest).body;
+    assert_eq!((body.len(), body[524_287], body[524_288]), (1_048_576, b'[', b']'));
+    let (fault, _) = held(r#"{"do":"bad_json"}"#, "plugin_body_not_json");
+    assert!(fault.message.contains("not JSON"), "{fault:?}");
+}
+
+/// A guest's way to do harm that nothing provokes is one that nobody knows to be held.
+#[test]
+fn every_way_to_misbehave_is_tried_by_some_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guest = std::fs::read_to_string(root.join("guests/misbehaving/src/lib.rs")).expect("the guest");
+    let (_, rest) = guest.split_once("enum Do {").expect("the ways");
+    let (ways, _) = rest.split_once("\n}").expect("their end");
+    let ways: Vec<&str> = ways.lines().filter_map(|line| line.trim().strip_suffix(',')).collect();
+    assert!(ways.len() > 20, "{ways:?}");
+    let tests = tests_below(&root.join("it")) + &tests_below(&root.join("../crates/hookmill-cli/tests"));
+    for way in ways {
+        let snake = way.chars().fold(String::new(), |snake, letter| match letter {
+            'A'..='Z' if !snake.is_empty() => snake + "_" + &letter.to_ascii_lowercase().to_string(),
+            letter => snake + &letter.to_ascii_lowercase().to_string(),
+        });
+        assert!(tests.contains(&format!("\"{snake}\"")), "no test has the guest do {snake}");
+    }
+}
+
+fn tests_below(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).expect("a folder of tests").map(|entry| entry.expect("an entry").path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => tests_below(&path),
+            false => std::fs::read_to_string(path).unwrap_or_default(),
+        })
+        .collect()
 }
 
 #[test]

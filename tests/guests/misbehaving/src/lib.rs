@@ -19,7 +19,7 @@ struct Settings {
     /// How large: of `big_output` and of each line of `log_flood`.
     #[serde(default = "mebibyte")]
     bytes: usize,
-    /// How many: of `many_headers` and `log_flood`.
+    /// How many: of `many_headers`, `log_flood` and `deep_json`.
     #[serde(default = "thousand")]
     count: usize,
     /// Which failure: `bad-document`, `bad-settings` or `other`; the header of `set_header`; the URL of `change_url`.
@@ -74,6 +74,8 @@ enum Do {
     ChangeMethod,
     /// Sends a JSON body that is no JSON.
     BadJson,
+    /// Sends a JSON body of arrays, `count` deep.
+    DeepJson,
     /// Fails with a failure of `kind`.
     Fail,
     /// Prints to stdout and stderr.
@@ -116,6 +118,7 @@ fn transform(event: &Event, draft: Request, settings: Settings) -> Result<Decisi
         Do::DropHeaders => Request { headers: vec![], ..draft },
         Do::ChangeMethod => Request { method: "GET".into(), ..draft },
         Do::BadJson => draft.json_text("{\"open\": "),
+        Do::DeepJson => draft.json_text("[".repeat(settings.count) + &"]".repeat(settings.count)),
         Do::Fail => return Err(fail(&settings.kind)),
         Do::Stdout => {
             println!("a line on stdout");
