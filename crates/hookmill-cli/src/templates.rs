@@ -70,7 +70,7 @@ const JAVASCRIPT: Project = Project {
         "test/draft.json" = "shared/draft.json",
         "test/quotation.json" = "shared/quotation.json",
     ),
-    shared: files!("plugins/javascript-quotation-invoice": ".gitignore"),
+    shared: files!("plugins/javascript-quotation-invoice": ".gitignore", "package-lock.json"),
     sdk_folder: "hookmill-sdk",
     sdk: JAVASCRIPT_SDK,
     wit: "hookmill-sdk/wit",
@@ -86,7 +86,7 @@ const TYPESCRIPT: Project = Project {
         "test/draft.json" = "shared/draft.json",
         "test/quotation.json" = "shared/quotation.json",
     ),
-    shared: files!("plugins/typescript-quotation-invoice": ".gitignore", "tsconfig.json"),
+    shared: files!("plugins/typescript-quotation-invoice": ".gitignore", "package-lock.json", "tsconfig.json"),
     ..JAVASCRIPT
 };
 
@@ -172,7 +172,10 @@ pub(crate) fn write_project(language: Language, name: &PluginName, dir: &Path) -
         let text = text.replace("{{name}}", name.as_str()).replace("{{crate}}", &crate_name);
         ((*file).to_owned(), text.replace("{{extension}}", extension))
     });
-    let shared = shared.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
+    let shared = shared.iter().map(|(file, text)| match *file {
+        "package-lock.json" => ((*file).to_owned(), lock_of(name, text)),
+        _ => ((*file).to_owned(), (*text).to_owned()),
+    });
     let sdk = sdk.iter().map(|(file, text)| (format!("{sdk_folder}/{file}"), (*text).to_owned()));
     let wit = WIT.iter().map(|(file, text)| (format!("{wit}/{file}"), (*text).to_owned()));
     let mut written = Vec::new();
@@ -184,6 +187,14 @@ pub(crate) fn write_project(language: Language, name: &PluginName, dir: &Path) -
         written.push(file);
     }
     Ok(written)
+}
+
+/// Makes the lock of an example's packages that of a new project, which has the SDK within it and no license yet.
+fn lock_of(name: &PluginName, example: &str) -> String {
+    let own = example.replacen("      \"license\": \"MIT OR Apache-2.0\",\n", "", 1);
+    let own = own.replace("../../sdk/javascript", "hookmill-sdk").replace("      \"name\": \"hookmill-sdk\",\n", "");
+    let names = ["javascript-quotation-invoice", "typescript-quotation-invoice"];
+    names.iter().fold(own, |own, example| own.replace(example, name.as_str()))
 }
 
 #[cfg(test)]

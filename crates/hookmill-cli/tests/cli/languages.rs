@@ -1,10 +1,12 @@
 //! A plugin author's first minutes in each language: new, test, build, run.
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::{command, ended, target};
 
@@ -43,12 +45,12 @@ fn walk(language: &str, own_tools: &[&[&str]], sample: &str) {
 
 #[test]
 fn a_new_project_in_javascript_tests_builds_and_runs() {
-    walk("javascript", &[&["npm", "install"], &["npm", "test"]], "test/quotation.json");
+    walk("javascript", &[&["npm", "ci"], &["npm", "test"]], "test/quotation.json");
 }
 
 #[test]
 fn a_new_project_in_typescript_tests_builds_and_runs() {
-    walk("typescript", &[&["npm", "install"], &["npm", "test"]], "test/quotation.json");
+    walk("typescript", &[&["npm", "ci"], &["npm", "test"]], "test/quotation.json");
 }
 
 #[test]
@@ -75,19 +77,35 @@ fn refused(language: &str, path: &Path) -> (String, String) {
     (word("code"), word("help"))
 }
 
+/// A folder of programs that say a word, if any, and end so.
+fn programs(programs: &[(&str, &str, u8)]) -> TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, word, code) in programs {
+        let file = dir.path().join(name);
+        std::fs::write(&file, format!("#!/bin/sh\necho '{word}'\nexit {code}\n")).expect("written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("a program");
+    }
+    dir
+}
+
 #[test]
 fn a_missing_tool_is_named_with_the_command_that_installs_it() {
-    let empty = tempfile::tempdir().expect("a directory");
-    let check = |language: &str, code: &str, help: &str| {
-        let (found, told) = refused(language, empty.path());
-        assert_eq!(found, code, "{language}");
+    const VENV: &str = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt";
+    let check = |language: &str, there: &[(&str, &str, u8)], code: &str, help: &str| {
+        let (found, told) = refused(language, programs(there).path());
+        assert_eq!(found, code, "{language} with {there:?}");
         assert!(told.contains(help), "{language}: {told}");
     };
-    check("rust", "cargo_missing", "rustup");
-    check("javascript", "npm_missing", "Node.js 20");
-    check("typescript", "npm_missing", "Node.js 20");
-    check("python", "componentize_py_missing", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt");
-    check("c", "zig_missing", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt");
+    check("rust", &[], "cargo_missing", "sh.rustup.rs");
+    let other_target = ("rustup", "x86_64-unknown-linux-gnu", 0);
+    check("rust", &[("cargo", "", 101), other_target], "target_missing", "rustup target add wasm32-wasip2");
+    check("rust", &[("cargo", "", 101), ("rustup", "wasm32-wasip2", 0)], "build_failed", "what cargo said");
+    check("javascript", &[], "npm_missing", "Node.js 20");
+    check("typescript", &[], "npm_missing", "Node.js 20");
+    check("python", &[], "python_missing", "apt-get install python3");
+    check("python", &[("python3", "plugin", 0)], "componentize_py_missing", VENV);
+    check("c", &[], "zig_missing", VENV);
+    check("c", &[("zig", "0.17.1", 0)], "make_missing", "apt-get install make");
 }
 
 #[test]

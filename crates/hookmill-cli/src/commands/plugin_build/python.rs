@@ -33,7 +33,7 @@ pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
     componentize.current_dir(dir).arg("--wit-path").arg(sdk.join("wit")).args(["--world", &world]);
     componentize.args(["componentize", "--stub-wasi", "--python-path"]).arg(sdk_parent);
     componentize.args(["--python-path", ".", "plugin", "--output", "component.wasm"]);
-    tool::run(&mut componentize, missing(dir, "componentize-py"))?;
+    tool::run(&mut componentize, componentize_py_missing(dir))?;
     tool::made(component, "the module plugin.py has to hold a function with the decorator `@plugin`")
 }
 
@@ -44,7 +44,7 @@ fn world(dir: &Path) -> anyhow::Result<String> {
     command.current_dir(dir).args(["-B", "-m", "hookmill_sdk.world", "plugin"]);
     let output = match command.stdin(Stdio::null()).stderr(Stdio::inherit()).output() {
         Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(dir, "python").into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(python_missing().into()),
         Err(error) => {
             return Err(Failure::new(FAILED, "build_failed", format!("python can't be started: {error}")).into());
         }
@@ -56,8 +56,14 @@ fn world(dir: &Path) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn missing(dir: &Path, program: &str) -> Failure {
-    let message = format!("{program} can't be started, which builds plugins in Python");
+fn python_missing() -> Failure {
+    Failure::new(FAILED, "python_missing", format!("{PYTHON} can't be started, which builds plugins in Python")).help(
+        "install Python 3.11 or later: apt-get install python3 python3-venv, brew install python, or https://www.python.org/downloads",
+    )
+}
+
+fn componentize_py_missing(dir: &Path) -> Failure {
+    let message = "componentize-py can't be started, which builds plugins in Python";
     Failure::new(FAILED, "componentize_py_missing", message).help(format!(
         "in {}: {}",
         dir.display(),

@@ -12,6 +12,13 @@ use crate::exit_code::{FAILED, Failure};
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// The command that installs Rust, from its own site.
+const INSTALL_RUST: &str = if cfg!(windows) {
+    "winget install Rustlang.Rustup"
+} else {
+    "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . \"$HOME/.cargo/env\""
+};
+
 /// Runs cargo, whose own progress is shown, and returns the component that it made.
 pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new("cargo");
@@ -25,7 +32,7 @@ pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
     ]);
     let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| {
         Failure::new(FAILED, "cargo_missing", format!("cargo can't be started: {error}"))
-            .help("install Rust with rustup")
+            .help(format!("install Rust and the target: {INSTALL_RUST} && rustup target add {TARGET}"))
     })?;
     let messages = child.stdout.take().context("cargo's messages can't be read")?;
     let mut component = None;
@@ -40,14 +47,14 @@ pub(super) fn build(dir: &Path) -> anyhow::Result<PathBuf> {
     }
     let status = child.wait().context("cargo can't be waited for")?;
     if !status.success() {
-        let missing = !target_installed();
-        let failure = Failure::new(FAILED, "build_failed", format!("cargo failed in {}", dir.display()));
-        let help = if missing {
-            format!("install the target: rustup target add {TARGET}")
+        let failed = format!("cargo failed in {}", dir.display());
+        let failure = if target_installed() {
+            Failure::new(FAILED, "build_failed", failed).help("correct what cargo said above")
         } else {
-            "correct what cargo said above".into()
+            Failure::new(FAILED, "target_missing", format!("{failed}: the target {TARGET} is not installed"))
+                .help(format!("install it: rustup target add {TARGET}"))
         };
-        return Err(failure.help(help).into());
+        return Err(failure.into());
     }
     component.ok_or_else(|| {
         Failure::new(FAILED, "no_component", "cargo made no component")
