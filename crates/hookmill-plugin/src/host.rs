@@ -35,12 +35,15 @@ pub struct PluginHostConfig {
     pub concurrency: u32,
 }
 
-/// Takes plugins in and makes them ready to run.
+/// Takes plugins in and makes them ready to run. Clones share everything.
+#[derive(Clone)]
 pub struct PluginHost {
     engine: Engine,
     linker: Linker<Guest>,
-    cache: CompiledCache,
+    cache: Arc<CompiledCache>,
     limits: PluginLimits,
+    /// Whether these are lower than those under which what is kept was tried out.
+    lowered: bool,
     compiler: Compiler,
     engine_hash: Digest,
     warm: Arc<WarmPool>,
@@ -167,7 +170,13 @@ impl PluginHost {
             .map_err(|error| HostError { attempted: "link the plugin contract", cause: format!("{error:#}") })?;
         let engine_hash = hash_of(&engine);
         let warm = Arc::new(WarmPool::new(usize::try_from(warm).unwrap_or(usize::MAX)));
-        Ok(Self { engine, linker, cache, limits, compiler, engine_hash, warm })
+        Ok(Self { engine, linker, cache: Arc::new(cache), limits, lowered: false, compiler, engine_hash, warm })
+    }
+
+    /// Returns this host for somebody whose plugins may use less; what is above the host's own bounds is lowered to them.
+    pub fn with_limits(&self, limits: PluginLimits) -> Self {
+        let limits = limits.lowered_to(&self.limits);
+        Self { limits, lowered: limits != self.limits, ..self.clone() }
     }
 
     /// Returns the bounds of every plugin.
@@ -188,6 +197,9 @@ impl PluginHost {
         if wasm.len() <= self.limits.component_bytes_max
             && let Some(plugin) = self.load_known(&Digest::of(wasm))?
         {
+            if self.lowered {
+                try_out(&plugin)?;
+            }
             [Stage::Validated, Stage::Compiled, Stage::Tested].into_iter().for_each(done);
             return Ok(plugin);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The bounds of loading and running one plugin. An embedder may lower them per tenant.
+/// The bounds of loading and running one plugin. An embedder may lower them for each tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PluginLimits {
@@ -59,6 +59,30 @@ impl Default for PluginLimits {
             header_bytes_max: 16 * KIB,
             log_bytes_max: 64 * KIB,
             stack_bytes_max: MIB,
+        }
+    }
+}
+
+impl PluginLimits {
+    /// Returns these bounds, each lowered to that of `host` where it is above it.
+    pub fn lowered_to(self, host: &Self) -> Self {
+        Self {
+            component_bytes_max: self.component_bytes_max.min(host.component_bytes_max),
+            compile_cpu_max: self.compile_cpu_max.min(host.compile_cpu_max),
+            compile_time_max: self.compile_time_max.min(host.compile_time_max),
+            compile_memory_max: self.compile_memory_max.min(host.compile_memory_max),
+            fuel_max: self.fuel_max.min(host.fuel_max),
+            trial_fuel_max: self.trial_fuel_max.min(host.trial_fuel_max),
+            memory_bytes_max: self.memory_bytes_max.min(host.memory_bytes_max),
+            table_entries_max: self.table_entries_max.min(host.table_entries_max),
+            hostcall_bytes_max: self.hostcall_bytes_max.min(host.hostcall_bytes_max),
+            handles_max: self.handles_max.min(host.handles_max),
+            body_bytes_max: self.body_bytes_max.min(host.body_bytes_max),
+            headers_max: self.headers_max.min(host.headers_max),
+            header_bytes_max: self.header_bytes_max.min(host.header_bytes_max),
+            log_bytes_max: self.log_bytes_max.min(host.log_bytes_max),
+            // Part of the engine, of which there is one.
+            stack_bytes_max: host.stack_bytes_max,
         }
     }
 }

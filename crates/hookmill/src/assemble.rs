@@ -71,7 +71,8 @@ pub(crate) async fn start(config: EngineConfig, parts: Parts) -> Result<Arc<Inne
         concurrency: u32::try_from(config.guest_threads + long_threads(config.guest_threads)).unwrap_or(u32::MAX),
     })?;
     let health = Health::open(&*store, &*clock, config.disable_after).await?;
-    let plugins = Plugins::open(Arc::new(host), store.clone(), clock.clone()).await.map_err(|error| match error {
+    let plugins = Plugins::open(host, config.limits_of.clone(), store.clone(), clock.clone()).await;
+    let plugins = plugins.map_err(|error| match error {
         EngineError::Store(error) => StartError::Store(error),
         other => StartError::StoredPlugins { cause: other.to_string() },
     })?;

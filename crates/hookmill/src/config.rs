@@ -1,9 +1,11 @@
 //! How an engine is set up.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookmill_core::TenantId;
 use hookmill_core::ports::Clock;
 use hookmill_delivery::{AllowedHost, Proxy};
 use hookmill_plugin::{Compiler, PluginLimits};
@@ -33,6 +35,8 @@ pub struct EngineConfig {
     pub compiler: Compiler,
     /// The bounds of every plugin.
     pub limits: PluginLimits,
+    /// Lower bounds for the plugins of some tenants.
+    pub limits_of: Option<LimitsOf>,
     /// Threads that run guests which are quick; there are half as many more for those that take long.
     pub guest_threads: usize,
     /// Deliveries that may be under way at one time, over all receivers.
@@ -56,6 +60,28 @@ pub struct EngineConfig {
     pub retention_bytes: Option<u64>,
 }
 
+/// Says what bounds the plugins of a tenant have. It is asked whenever a version is made ready, and what it grants above
+/// [`EngineConfig::limits`] counts for nothing.
+#[derive(Clone)]
+pub struct LimitsOf(Arc<dyn Fn(&TenantId) -> PluginLimits + Send + Sync>);
+
+impl LimitsOf {
+    /// Asks `limits_of`, which must not block.
+    pub fn new(limits_of: impl Fn(&TenantId) -> PluginLimits + Send + Sync + 'static) -> Self {
+        Self(Arc::new(limits_of))
+    }
+
+    pub(crate) fn of(&self, tenant: &TenantId) -> PluginLimits {
+        (self.0)(tenant)
+    }
+}
+
+impl fmt::Debug for LimitsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitsOf").finish_non_exhaustive()
+    }
+}
+
 impl EngineConfig {
     /// Returns the defaults for an engine that keeps its data in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
@@ -68,6 +94,7 @@ impl EngineConfig {
             proxy: None,
             compiler: Compiler::default(),
             limits: PluginLimits::default(),
+            limits_of: None,
             guest_threads: std::thread::available_parallelism().map_or(2, |cores| cores.get().min(64)),
             // A receiver that never answers holds its share for a whole timeout; many such must not hold all.
             in_flight_max: 2_048,

@@ -44,7 +44,7 @@ mod webhooks;
 pub use assemble::Parts;
 pub use circuit::CircuitPolicy;
 pub use clock::SystemClock;
-pub use config::EngineConfig;
+pub use config::{EngineConfig, LimitsOf};
 pub use diff::{Change, CostChange, EventDiff, PluginDiff};
 pub use engine::{Engine, ShutdownReport};
 pub use error::{EngineError, StartError};

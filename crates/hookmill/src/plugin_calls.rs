@@ -116,9 +116,9 @@ impl Engine {
         self.inner.plugins.upload_state(tenant, name, id).ok_or_else(|| EngineError::not_found("upload", id))
     }
 
-    /// Returns the bounds under which plugins run.
-    pub fn plugin_limits(&self) -> &PluginLimits {
-        self.inner.plugins.limits()
+    /// Returns the bounds under which a tenant's plugins run.
+    pub fn plugin_limits(&self, tenant: &TenantId) -> PluginLimits {
+        self.inner.plugins.limits(tenant)
     }
 
     /// Makes a known version the active one; answers with what was released of parked deliveries.

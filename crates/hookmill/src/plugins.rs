@@ -9,7 +9,7 @@ use hookmill_core::{Digest, EventId, Fault, PluginName, TenantId};
 use hookmill_plugin::{LoadPluginError, LoadProblem, Plugin, PluginHost, PluginLimits};
 use tokio::sync::Mutex;
 
-use crate::EngineError;
+use crate::{EngineError, LimitsOf};
 
 mod breaker;
 mod canary;
@@ -48,7 +48,8 @@ struct Running {
 /// The registry of plugins. A call takes its version once, in one look, and ends on it whatever happens meanwhile.
 #[derive(Debug)]
 pub(crate) struct Plugins {
-    host: Arc<PluginHost>,
+    host: PluginHost,
+    limits_of: Option<LimitsOf>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     /// What runs, ready to run.
@@ -78,7 +79,8 @@ pub(crate) struct Ran<'a> {
 impl Plugins {
     /// Reads the plugins from the store and makes those that run ready.
     pub(crate) async fn open(
-        host: Arc<PluginHost>,
+        host: PluginHost,
+        limits_of: Option<LimitsOf>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
@@ -95,6 +97,7 @@ impl Plugins {
         }
         let plugins = Self {
             host,
+            limits_of,
             store,
             clock,
             running: ArcSwap::default(),
@@ -110,7 +113,7 @@ impl Plugins {
         for (key, entry) in &entries {
             let mut ready = vec![];
             for digest in entry.stored.active.into_iter().chain(entry.stored.canary.map(|canary| canary.digest)) {
-                match plugins.load_stored(digest).await {
+                match plugins.load_stored(&key.0, digest).await {
                     Ok(plugin) => ready.push(plugin),
                     Err(error) => {
                         tracing::error!(plugin = %key.1, %digest, %error, "a plugin can't be loaded; its deliveries are parked");
@@ -126,8 +129,14 @@ impl Plugins {
         Ok(plugins)
     }
 
-    pub(crate) fn limits(&self) -> &PluginLimits {
-        self.host.limits()
+    /// Returns the bounds of a tenant's plugins.
+    pub(crate) fn limits(&self, tenant: &TenantId) -> PluginLimits {
+        *self.host_of(tenant).limits()
+    }
+
+    fn host_of(&self, tenant: &TenantId) -> PluginHost {
+        let limits = self.limits_of.as_ref().map(|limits_of| limits_of.of(tenant));
+        limits.map_or_else(|| self.host.clone(), |limits| self.host.with_limits(limits))
     }
 
     /// Returns the version to run now: the one asked for, made ready if need be, else the canary or the active one, as
@@ -180,7 +189,7 @@ impl Plugins {
         if !self.entries.lock().await.get(&place.0).is_some_and(|entry| entry.stored.knows(&digest)) {
             return Err(EngineError::not_found("version", digest));
         }
-        let plugin = self.load_stored(digest).await?;
+        let plugin = self.load_stored(tenant, digest).await?;
         self.pinned.rcu(|pinned| {
             let mut pinned = HashMap::clone(pinned);
             pinned.insert(place.clone(), plugin.clone());
@@ -190,9 +199,9 @@ impl Plugins {
     }
 
     /// Makes a version ready from what was compiled of it before, or else from the stored component.
-    async fn load_stored(&self, digest: Digest) -> Result<Plugin, EngineError> {
+    async fn load_stored(&self, tenant: &TenantId, digest: Digest) -> Result<Plugin, EngineError> {
         // What was compiled before waits for nobody who compiles now: a rollback must be quick.
-        if let Some(plugin) = self.on_thread(move |host| host.load_known(&digest)).await? {
+        if let Some(plugin) = self.on_thread(tenant, move |host| host.load_known(&digest)).await? {
             return Ok(plugin);
         }
         let wasm = self
@@ -200,14 +209,19 @@ impl Plugins {
             .blob_get(digest)
             .await?
             .ok_or_else(|| EngineError::not_found("component with the digest", digest))?;
-        Ok(self.load(wasm, None).await?.0)
+        Ok(self.load(tenant, wasm, None).await?.0)
     }
 
     /// Loads a component and notes the stages of a job; gives the bytes back.
-    async fn load(&self, wasm: Vec<u8>, job: Option<u64>) -> Result<(Plugin, Vec<u8>), LoadPluginError> {
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        wasm: Vec<u8>,
+        job: Option<u64>,
+    ) -> Result<(Plugin, Vec<u8>), LoadPluginError> {
         let (jobs, clock) = (self.jobs.clone(), self.clock.clone());
         let _turn = self.loading.lock().await;
-        self.on_thread(move |host| {
+        self.on_thread(tenant, move |host| {
             let reached = |stage: hookmill_plugin::Stage| {
                 if let Some(job) = job {
                     jobs.reach(job, stage.into(), clock.now());
@@ -221,9 +235,10 @@ impl Plugins {
     /// Loads on a thread that may block.
     async fn on_thread<T: Send + 'static>(
         &self,
+        tenant: &TenantId,
         load: impl FnOnce(&PluginHost) -> Result<T, LoadPluginError> + Send + 'static,
     ) -> Result<T, LoadPluginError> {
-        let host = self.host.clone();
+        let host = self.host_of(tenant);
         tokio::task::spawn_blocking(move || load(&host)).await.unwrap_or_else(|error| {
             Err(LoadProblem::Host { attempted: "load the component", cause: error.to_string() }.into())
         })

@@ -89,7 +89,7 @@ impl Inner {
             Some(Err(error)) => return refused(&error.to_string()),
             None => return refused("its name is not UTF-8"),
         };
-        let bytes_max = self.plugins.limits().component_bytes_max as u64;
+        let bytes_max = self.plugins.limits(&TenantId::default_tenant()).component_bytes_max as u64;
         let path = file.to_owned();
         let wasm = match blocking(move || read(&path, bytes_max)).await {
             Ok(Ok(wasm)) => wasm,

@@ -1,10 +1,12 @@
 //! What becomes of a delivery whose webhook has a plugin.
 
 use hookmill::core::DeliveryState;
+use hookmill::plugin::PluginLimits;
+use hookmill::{Explain as _, LimitsOf, TenantId};
 use hookmill_testing::{Answer, envelope, example_plugin, expected, misbehaving};
 use serde_json::{Value, json};
 
-use crate::stand::{Stand, last_error, note};
+use crate::stand::{Stand, last_error, note, plugin_name};
 
 fn misbehaves(how: &Value, on_error: &str) -> Value {
     json!({"plugin": {"name": "misbehaving", "settings": how, "on_error": on_error}})
@@ -139,4 +141,35 @@ async fn a_plugin_that_takes_long_holds_up_no_other_webhook_of_its_receiver() {
     for id in slow {
         stand.looks(id, "settled", |detail| detail.row.status.state != DeliveryState::Pending).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_may_have_less_than_others() {
+    let stand = Stand::with(|config| {
+        config.limits_of = Some(LimitsOf::new(|tenant| {
+            let mut limits = PluginLimits::default();
+            match tenant.as_str() {
+                "small" => (limits.fuel_max, limits.log_bytes_max) = (1_000, 0),
+                "tiny" => limits.component_bytes_max = 1_000,
+                // More than the host has for anybody.
+                _ => limits.fuel_max *= 1_000,
+            }
+            limits
+        }));
+    })
+    .await;
+    let wasm = example_plugin("rust_quotation_invoice");
+    let upload = async |tenant: &str| {
+        let tenant = TenantId::new(tenant).expect("valid");
+        stand.engine.upload_plugin(&tenant, &plugin_name("p"), wasm.clone(), true).await
+    };
+    upload("default").await.expect("as ever");
+    // The component is known by now, and the tenant's own bounds are held against it all the same.
+    let refused = upload("small").await.expect_err("its own fixtures take more");
+    assert!(refused.code() == "plugin_fixture_not_met" && refused.to_string().contains("1000"), "{refused}");
+    assert_eq!(upload("tiny").await.expect_err("too large").code(), "plugin_too_large");
+    let of = |tenant: &str| stand.engine.plugin_limits(&TenantId::new(tenant).expect("valid")).fuel_max;
+    assert_eq!((of("small"), of("another")), (1_000, PluginLimits::default().fuel_max));
+    stand.webhook("quotations", json!({"doctype": "Quotation", "plugin": {"name": "p"}})).await;
+    stand.reaches(stand.publish(envelope("quotation-on-update")).await, DeliveryState::Delivered).await;
 }

@@ -51,7 +51,7 @@ pub(super) async fn upload(
     body: Body,
 ) -> Answer {
     let name = PluginName::new(name)?;
-    let limits = *api.engine.plugin_limits();
+    let limits = api.engine.plugin_limits(&api.tenant);
     // One byte more, so that the engine says what the matter is in its own words.
     let wasm = read_body(body, limits.component_bytes_max + 1).await?;
     if !params.wait {

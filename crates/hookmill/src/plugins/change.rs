@@ -1,7 +1,6 @@
 //! What changes a plugin: uploads, activation, rollback and canaries. Each is one write, then one swap.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use hookmill_core::ports::{ConfigKey, Revision};
 use hookmill_core::{Digest, Explain as _, PluginName, TenantId};
@@ -67,7 +66,7 @@ impl Plugins {
         keep: impl Fn(&Digest) -> bool,
     ) -> Result<PluginVersion, EngineError> {
         let Candidate { wasm, activate, source } = candidate;
-        let (plugin, wasm) = self.load(wasm, Some(job)).await?;
+        let (plugin, wasm) = self.load(tenant, wasm, Some(job)).await?;
         // Else an upload that forgets this component elsewhere could delete it before it is known here.
         let _turn = self.keeping.lock().await;
         self.store.blob_put(wasm).await?;
@@ -111,7 +110,7 @@ impl Plugins {
                 tracing::warn!(%digest, %error, "the component of a forgotten version was not deleted");
                 continue;
             }
-            let host = Arc::clone(&self.host);
+            let host = self.host.clone();
             drop(tokio::task::spawn_blocking(move || host.forget(&digest)).await);
         }
     }
@@ -127,7 +126,7 @@ impl Plugins {
         self.known(tenant, name, |stored| stored.knows(&digest).then_some(()))
             .await?
             .ok_or_else(|| EngineError::not_found("version", digest))?;
-        let plugin = self.load_stored(digest).await?;
+        let plugin = self.load_stored(tenant, digest).await?;
         self.change(tenant, name, false, &[plugin], |stored| {
             if compared_with.is_some() && compared_with != stored.active {
                 let what =
@@ -145,7 +144,7 @@ impl Plugins {
         let digest = self.known(tenant, name, |stored| stored.history.last().copied()).await?.ok_or_else(|| {
             EngineError::Conflict { code: "plugin_no_previous", what: format!("{name} has no version to go back to") }
         })?;
-        let plugin = self.load_stored(digest).await?;
+        let plugin = self.load_stored(tenant, digest).await?;
         self.change(tenant, name, false, &[plugin], |stored| {
             stored.history.pop();
             stored.active = Some(digest);
@@ -175,7 +174,7 @@ impl Plugins {
             Some(active) if active == digest => return Err(refused(format!("{digest} is active already"))),
             Some(_) => {}
         }
-        let plugin = self.load_stored(digest).await?;
+        let plugin = self.load_stored(tenant, digest).await?;
         let since = self.clock.now();
         self.canaries.forget(&(tenant.clone(), name.clone()));
         self.change(tenant, name, false, &[plugin], |stored| {
