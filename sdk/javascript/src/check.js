@@ -22,16 +22,21 @@ export function check(doc, shape) {
 }
 
 export function checkSettings(text, shape) {
-  const settings = ["", "null"].includes(text.trim()) ? {} : JSON.parse(text);
+  // Most webhooks have none, and then there is nothing to parse.
+  const settings = text === "{}" || ["", "null"].includes(text.trim()) ? {} : JSON.parse(text);
   if (!shape) return settings;
-  const unknown = Object.keys(settings).find((key) => !Object.hasOwn(shape, key));
-  const wrong = unknown === undefined
-    ? mismatch(settings, shape)
-    : { message: `unknown field \`${unknown}\``, path: `/${escape(unknown)}` };
+  const wrong = unknownField(settings, shape) ?? mismatch(settings, shape);
   if (wrong) {
     throw new BadSettings("settings_mismatch", `the webhook's settings don't fit this plugin: ${wrong.message}`, wrong.path || undefined);
   }
   return settings;
+}
+
+function unknownField(settings, shape) {
+  for (const field in settings) {
+    if (!Object.hasOwn(shape, field)) return { message: `unknown field \`${field}\``, path: `/${escape(field)}` };
+  }
+  return undefined;
 }
 
 // Returns what is wrong with the first place that differs; its path is made on the way back, for most values fit.
