@@ -48,8 +48,9 @@ pub(crate) async fn run(command: Import, connection: &Connection, output: &Outpu
     if output.is_json() {
         output.line(json!({"imported": imported, "refused": refused}));
     } else {
-        let verb = if asked.dry_run { "can be taken over" } else { "are saved" };
-        output.line(format!("{} webhooks {verb}, {} can't be", imported.len(), refused.len()));
+        let (webhooks, are) = if imported.len() == 1 { ("webhook", "is") } else { ("webhooks", "are") };
+        let done = if asked.dry_run { "can be taken over".to_owned() } else { format!("{are} saved") };
+        output.line(format!("{} {webhooks} {done}, {} can't be", imported.len(), refused.len()));
     }
     Ok(if failed { FAILED.into() } else { ExitCode::SUCCESS })
 }

@@ -1,9 +1,12 @@
 //! Taking over what Frappe exports.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
 use crate::operator::site;
-use crate::support::{command, ended, root, run};
+use crate::support::{TOKEN, command, ended, root, run};
 
 /// Attempts to save a Webhook on a real site, with what it answered.
 fn attempts() -> Vec<Value> {
@@ -166,6 +169,45 @@ fn an_export_is_saved_and_what_cannot_be_is_named_with_its_place_and_a_suggestio
     let echo = site.receiver.received();
     assert_eq!(echo["data"], r#"{"id": "SAL-QTN-2026-00001"}"#, "{echo}");
     assert!(echo["headers"]["X-Frappe-Webhook-Signature"].is_string(), "{echo}");
+}
+
+#[test]
+fn a_secret_that_the_export_hides_is_asked_for_at_a_terminal() {
+    let site = site(&[]);
+    let dir = tempfile::tempdir().expect("a directory");
+    let export = |name: &str| {
+        let file = dir.path().join(format!("{name}.json"));
+        let webhook = json!({"doctype": "Webhook", "name": name, "webhook_doctype": "Quotation",
+            "webhook_docevent": "on_update", "request_url": format!("{}/{name}", site.receiver.url),
+            "request_method": "POST", "enabled": 1, "webhook_data": [{"fieldname": "name", "key": "id"}],
+            "enable_security": 1, "webhook_secret": "*****"});
+        std::fs::write(&file, webhook.to_string()).expect("written");
+        file.to_str().expect("UTF-8").to_owned()
+    };
+    let import = format!("{} import frappe {} --url {}", env!("CARGO_BIN_EXE_hookmill"), export("typed"), site.server.url);
+    // A terminal of the system's own making.
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &import, "/dev/null"]).env("HOOKMILL_TOKEN", TOKEN);
+    let mut at_terminal = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut shown = BufReader::new(at_terminal.stdout.take().expect("piped"));
+    let mut prompt = String::new();
+    while !prompt.contains("the secret of typed") {
+        assert!(shown.read_line(&mut prompt).expect("text") > 0, "{prompt}");
+    }
+    at_terminal.stdin.as_mut().expect("piped").write_all(b"known to two\n").expect("typed");
+    let mut rest = String::new();
+    shown.read_to_string(&mut rest).expect("text");
+    assert!(at_terminal.wait().expect("it ends").success() && rest.contains("1 webhook is saved"), "{rest}");
+
+    // Whoever was given the same secret in a file signs alike.
+    let secrets = dir.path().join("secrets");
+    std::fs::write(&secrets, json!({"given": "known to two"}).to_string()).expect("written");
+    let given = export("given");
+    site.server.call(["import", "frappe", &given, "--secrets", secrets.to_str().expect("UTF-8")]).ok();
+    site.send_quotation();
+    let signatures = [site.receiver.received(), site.receiver.received()]
+        .map(|echo| echo["headers"]["X-Frappe-Webhook-Signature"].as_str().expect("signed").to_owned());
+    assert_eq!(signatures[0], signatures[1]);
 }
 
 #[test]
