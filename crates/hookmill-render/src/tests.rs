@@ -68,6 +68,13 @@ fn a_template_gives_json_and_nothing_else() {
         r#"{"name":"A\"B","items":[1,2]}"#,
         r#"{"id":"A\"B","n":2}"#,
     );
+    let ordered = renderer(r#","json_template":"{{ {\"doc\": doc, \"by\": {\"z\": 1, \"a\": 2}}|tojson }}""#);
+    let Rendered::Draft(draft, _) = ordered.expect("compiles").render(&event(r#"{"name":"A","b":1,"a":[{"y":1,"x":2}]}"#)).expect("renders")
+    else {
+        panic!("it is sent")
+    };
+    let body = r#"{"doc":{"name":"A","b":1,"a":[{"y":1,"x":2}]},"by":{"z":1,"a":2}}"#;
+    assert_eq!(String::from_utf8_lossy(&draft.body), body, "keys stay in their order");
     let broken = renderer(r#","json_template":"{{ doc.name }}""#).expect("compiles");
     assert_eq!(broken.render(&event(r#"{"name":"A"}"#)).expect_err("no JSON").code(), "json_template_not_json");
 }
