@@ -43,7 +43,8 @@ impl Redaction {
         let url = request.to.url();
         let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
         let (user, password) = (decoded(url.username()), url.password().map(decoded));
-        for (_, value) in url.query_pairs().filter(|(name, _)| is_secret_parameter(name)) {
+        let query = request.to.uri().query().unwrap_or_default();
+        for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| is_secret_parameter(name)) {
             self.add(&value);
         }
         if !user.is_empty() || password.is_some() {
