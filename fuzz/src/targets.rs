@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use hookmill_core::{DeliveryId, EventEnvelope, EventId, TenantId, Webhook, mask};
+use hookmill_core::{DeliveryId, EventEnvelope, EventId, Request, TenantId, Webhook, mask};
 use hookmill_delivery::{AddressPolicy, AllowedHost, Proxy, Signer, SigningSecret, frappe, retry_after};
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use jiff::Timestamp;
 use url::{Host, Url};
 
@@ -36,11 +36,15 @@ pub fn url_guard(data: &[u8]) {
     if let Some(address) = named {
         assert_public(address);
     }
+    let request = Request { method: "POST".into(), url: text.into(), headers: vec![], body: vec![] };
+    let Ok(sent) = frappe::build(&request, None, None) else { return };
     // The connector reads the host anew from the request's URI.
-    if let Some(host) = url.as_str().parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)) {
-        let dialled = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-        assert_eq!(dialled, named, "{url} is vetted as another host than the one that is dialled");
-    }
+    let uri = sent.to.uri();
+    let dialled = uri.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    assert_eq!(dialled, named, "{url} is vetted as another host than the one that is dialled");
+    assert_eq!((uri.host(), uri.port_u16()), (url.host_str(), url.port()), "{url} is not where its request goes");
+    let target = uri.path_and_query().expect("a target").as_str();
+    assert!(target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic()), "{target:?} is no target");
 }
 
 fn assert_public(address: IpAddr) {

@@ -3,9 +3,11 @@
 mod addresses;
 mod bounds;
 mod cloudevents;
+mod connections;
 mod conventions;
 mod credentials;
 mod handshakes;
 mod proxies;
+mod targets;
 mod tls;
 mod tokens;

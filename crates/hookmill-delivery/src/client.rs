@@ -1,21 +1,34 @@
 //! The only way to the network: sends one request and reads what comes back.
 
-use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use hookmill_core::limits::{REPLY_BYTES_MAX, REPLY_HEADER_BYTES_MAX};
 use hookmill_core::webhook::Mtls;
-use hookmill_core::{Explain, Fault, Outcome, Response};
-use http::HeaderMap;
-use reqwest::{Certificate, ClientBuilder, Identity, redirect};
+use hookmill_core::{Explain as _, Fault, Outcome, Response};
+use http::{HeaderMap, HeaderValue, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::Url;
 
-use crate::egress::{AddressPolicy, AddressRefused, GuardedResolver, Unvetted, by_the_system};
+use crate::destination::authorization;
+use crate::egress::{AddressPolicy, AddressRefused, GuardedResolver, by_the_system};
 use crate::proxy::Proxy;
 use crate::request::Outgoing;
 
+mod connector;
 mod failure;
+mod tls;
 
-use failure::{Way, failure};
+use connector::Connector;
+use failure::failure;
+pub use tls::InvalidCertificate;
+
+/// Receivers commonly close idle connections after a minute; to be quicker avoids a race.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// How the client is set up.
 #[derive(Debug, Clone, Default)]
@@ -29,66 +42,47 @@ pub struct ClientConfig {
 /// The client can't be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to set up the HTTP client: {0}")]
-pub struct ClientError(#[from] reqwest::Error);
-
-/// A webhook's client certificate can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("`{field}` can't be used: {cause}")]
-pub struct InvalidCertificate {
-    field: &'static str,
-    cause: String,
-}
-
-impl Explain for InvalidCertificate {
-    fn code(&self) -> &'static str {
-        "webhook_bad_certificate"
-    }
-
-    fn help(&self) -> Option<String> {
-        Some("give certificates and an unencrypted private key in PEM, with their BEGIN and END lines".into())
-    }
-}
+pub struct ClientError(#[from] rustls::Error);
 
 /// Sends requests over kept-alive connections. Cloning is cheap and shares them.
 ///
-/// It follows no redirects, uses no proxy of the environment, stores no cookies and decompresses nothing.
+/// It follows no redirects, uses no proxy of the environment, stores no cookies, decompresses nothing and sends
+/// nothing twice, but for what a kept connection took no byte of before it closed.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Http,
     /// The same with the names of headers in title case.
-    title_case: reqwest::Client,
+    title_case: Http,
     config: ClientConfig,
 }
+
+type Http = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 impl Client {
     /// Sets a client up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        let title_case = builder(&config)?.http1_title_case_headers().build()?;
-        Ok(Self { http: builder(&config)?.build()?, title_case, config })
+        Ok(Self::securing(config, tls::anonymous()?))
     }
 
     /// Sets a client up that shows this certificate, with connections of its own.
     pub fn with_certificate(&self, mtls: &Mtls) -> Result<Self, InvalidCertificate> {
-        let invalid = |field| {
-            move |error: reqwest::Error| {
-                let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                InvalidCertificate { field, cause }
-            }
+        Ok(Self::securing(self.config.clone(), tls::showing(mtls)?))
+    }
+
+    fn securing(config: ClientConfig, tls: rustls::ClientConfig) -> Self {
+        let tls = Arc::new(tls);
+        let resolver = GuardedResolver { policy: config.policy.clone(), look_up: by_the_system };
+        let connector = Connector::new(resolver, config.proxy.as_ref(), &tls);
+        let connector = HttpsConnector::from((connector, tls));
+        let http = |title_case| {
+            legacy::Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_MAX)
+                .http1_title_case_headers(title_case)
+                .build(connector.clone())
         };
-        let pem = format!("{}\n{}", mtls.private_key_pem, mtls.certificate_pem);
-        let identity = Identity::from_pem(pem.as_bytes()).map_err(invalid("auth.mtls"))?;
-        let mut http = builder(&self.config).map_err(invalid("auth.mtls"))?.identity(identity);
-        if let Some(ca) = &mtls.ca_pem {
-            let authorities = Certificate::from_pem_bundle(ca.as_bytes()).map_err(invalid("auth.mtls.ca_pem"))?;
-            if authorities.is_empty() {
-                let cause = "it has no certificate in PEM".into();
-                return Err(InvalidCertificate { field: "auth.mtls.ca_pem", cause });
-            }
-            http = http.tls_certs_merge(authorities);
-        }
-        let http = http.build().map_err(invalid("auth.mtls"))?;
-        // Frappe shows no certificates, so nobody asks for its spelling here.
-        Ok(Self { title_case: http.clone(), http, config: self.config.clone() })
+        Self { http: http(false), title_case: http(true), config }
     }
 
     /// Returns which addresses it may connect to.
@@ -105,27 +99,28 @@ impl Client {
     ///
     /// Of the answer's body, 64 KiB are read; what follows is left unread and its connection closed.
     pub(crate) async fn exchange(&self, request: Outgoing) -> Result<Response, Outcome> {
-        self.check(&request.url).map_err(Outcome::Refused)?;
-        let way = Way { proxied: self.config.proxy.is_some(), secure: request.url.scheme() == "https" };
-        if way.proxied {
-            self.config.policy.vet_for_proxy(&request.url).await.map_err(unvetted)?;
+        let url = request.to.url();
+        self.check(url).map_err(Outcome::Refused)?;
+        let (proxied, plain) = (self.config.proxy.is_some(), url.scheme() == "http");
+        if proxied {
+            self.config.policy.vet_for_proxy(url).await.map_err(|error| failure::unvetted(&error))?;
         }
-        let response = self.talk(request).await.map_err(|error| failure(&error.without_url(), way))?;
+        let response = self.talk(request).await?;
         // Only a proxy answers so (RFC 9110 §15.5.8); behind TLS, it would have been the tunnel that failed.
-        if way.proxied && !way.secure && response.status == 407 {
+        if proxied && plain && response.status == 407 {
             return Err(failure::by_proxy("it wants a user and a password, or others"));
         }
         Ok(response)
     }
 
-    async fn talk(&self, request: Outgoing) -> Result<Response, reqwest::Error> {
-        let Outgoing { method, url, headers, body, title_case } = request;
-        let http = if title_case { &self.title_case } else { &self.http };
-        let mut answer = http.request(method, url).headers(headers).body(body).send().await?;
+    async fn talk(&self, request: Outgoing) -> Result<Response, Outcome> {
+        let http = if request.title_case { &self.title_case } else { &self.http };
+        let answer = http.request(self.final_form(request)).await.map_err(|error| failure(&error))?;
         let status = answer.status().as_u16();
         let (headers, mut truncated) = kept(answer.headers());
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
+        let (mut stream, mut body) = (answer.into_body(), Vec::new());
+        while let Some(frame) = stream.frame().await {
+            let Ok(chunk) = frame.map_err(|error| failure(&error))?.into_data() else { continue };
             let room = REPLY_BYTES_MAX - body.len();
             body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
             if chunk.len() > room {
@@ -135,28 +130,22 @@ impl Client {
         }
         Ok(Response { status, headers, body, truncated })
     }
-}
 
-/// What every client has in common.
-fn builder(config: &ClientConfig) -> Result<ClientBuilder, reqwest::Error> {
-    let ClientConfig { policy, proxy } = config;
-    let resolver = GuardedResolver {
-        policy: policy.clone(),
-        look_up: by_the_system,
-        proxy: proxy.as_ref().map(|proxy| proxy.host().to_owned()),
-    };
-    let builder = reqwest::Client::builder()
-        .dns_resolver(resolver)
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .tcp_nodelay(true)
-        // Receivers commonly close idle connections after a minute; to be quicker avoids a race.
-        .pool_idle_timeout(std::time::Duration::from_secs(30));
-    match proxy {
-        Some(proxy) => Ok(builder.proxy(reqwest::Proxy::all(proxy.url().clone())?)),
-        None => Ok(builder),
+    /// Adds what is the connection's and the URL's to a request.
+    fn final_form(&self, request: Outgoing) -> http::Request<Full<Bytes>> {
+        let Outgoing { method, to, mut headers, body, title_case: _ } = request;
+        if let Some(authorization) = authorization(to.url()) {
+            headers.entry(header::AUTHORIZATION).or_insert(authorization);
+        }
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        // Of a secure request, a proxy sees only that a tunnel is to be made.
+        let handed_over = self.config.proxy.as_ref().filter(|_| to.url().scheme() == "http");
+        if let Some(authorization) = handed_over.and_then(Proxy::authorization) {
+            headers.insert(header::PROXY_AUTHORIZATION, authorization);
+        }
+        let mut request = http::Request::new(Full::new(body));
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, to.uri().clone(), headers);
+        request
     }
 }
 
@@ -175,11 +164,4 @@ fn kept(headers: &HeaderMap) -> (Vec<(String, String)>, bool) {
 fn refusal(refused: &AddressRefused) -> Fault {
     let help = refused.help().map(|help| format!("; {help}")).unwrap_or_default();
     Fault { code: refused.code().into(), message: format!("{refused}{help}"), backtrace: None }
-}
-
-fn unvetted(error: Unvetted) -> Outcome {
-    match error {
-        Unvetted::Refused(refused) => Outcome::Refused(refusal(&refused)),
-        Unvetted::Unresolved(cause) => failure::unresolved(&cause.to_string()),
-    }
 }

@@ -38,7 +38,7 @@ impl std::fmt::Debug for Shown {
 impl Shown {
     pub(crate) fn basic(username: &str, password: &str) -> Self {
         let encoded = STANDARD.encode(format!("{username}:{password}"));
-        let header = secret_header(&format!("Basic {encoded}")).expect("base64 is visible ASCII");
+        let header = basic(&encoded);
         // With a password that is none, the user is the secret.
         let secret = if password.len() < REDACTED_BYTES_MIN { username } else { password };
         Self { header, secrets: vec![encoded, secret.to_owned()] }
@@ -52,6 +52,11 @@ impl Shown {
     pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
         headers.insert(header::AUTHORIZATION, self.header.clone());
     }
+}
+
+/// Returns the `Authorization` of a user and a password that were joined and encoded.
+pub(crate) fn basic(encoded: &str) -> HeaderValue {
+    secret_header(&format!("Basic {encoded}")).expect("base64 is visible ASCII")
 }
 
 fn secret_header(value: &str) -> Option<HeaderValue> {

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use hookmill_core::Explain;
 use ipnet::IpNet;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 mod kind;
@@ -202,24 +201,16 @@ pub(crate) fn by_the_system(name: String) -> Looking {
 
 /// A resolver behind the policy. A connection is made to what one look-up gave and the policy let through: between being
 /// vetted and being dialled, a name is not looked up again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct GuardedResolver {
     pub(crate) policy: AddressPolicy,
     pub(crate) look_up: LookUp,
-    /// The host of the proxy that the operator chose: it may be anywhere.
-    pub(crate) proxy: Option<String>,
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (policy, look_up) = (self.policy.clone(), self.look_up);
-        let is_proxy = self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
-        Box::pin(async move {
-            // For a SOCKS proxy, addresses are asked for too, with the brackets that they have in a URL.
-            let host = name.as_str().trim_matches(['[', ']']);
-            let found = look_up(host.to_owned()).await?;
-            let allowed = if is_proxy { found } else { policy.vet(host, found.into_iter())? };
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
+impl GuardedResolver {
+    /// Returns the addresses that a connection to `host` may be made to.
+    pub(crate) async fn resolve(&self, host: &str) -> Result<Vec<SocketAddr>, Unvetted> {
+        let found = (self.look_up)(host.to_owned()).await?;
+        Ok(self.policy.vet(host, found.into_iter())?)
     }
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::percent_decode_str;
 use sha2::Sha256;
 
+use crate::credentials::basic;
 use crate::handles::SecretHandles;
 use crate::request::{self, BuildError, Outgoing};
 
@@ -21,7 +22,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-frappe-webhook-signatur
 /// Its headers are those that Python's `requests` sets, the signature if there is a `secret`, and the webhook's own, which
 /// stand above the others. User and password of the URL become `Authorization`.
 pub fn build(request: &Request, secret: Option<&str>, handles: Option<&SecretHandles>) -> Result<Outgoing, BuildError> {
-    let (method, mut url) = request::target(request)?;
+    let (method, to) = request::addressed(request)?;
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 5);
     headers.insert(header::USER_AGENT, HeaderValue::from_static(request::USER_AGENT));
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
@@ -39,12 +40,11 @@ pub fn build(request: &Request, secret: Option<&str>, handles: Option<&SecretHan
         let parsed_name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header())?;
         headers.insert(parsed_name, latin1(&value).ok_or_else(bad_header)?);
     }
-    // An http URL with a host takes both.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
     if let Some(credentials) = credentials(&request.url)? {
         headers.insert(header::AUTHORIZATION, credentials);
     }
-    Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body), title_case: true })
+    let (to, body) = (to.without_userinfo(), Bytes::copy_from_slice(&request.body));
+    Ok(Outgoing { method, to, headers, body, title_case: true })
 }
 
 /// Signs a body: the base64 of its HMAC-SHA256 under the text of the secret.
@@ -81,10 +81,7 @@ fn credentials(url: &str) -> Result<Option<HeaderValue>, BuildError> {
     let pair = format!("{}:{}", plain(user), plain(password));
     let bytes: Option<Vec<u8>> = pair.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
     let bytes = bytes.ok_or_else(|| BuildError::Header { name: "Authorization".into() })?;
-    let mut value =
-        HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(bytes))).expect("base64 is a header's value");
-    value.set_sensitive(true);
-    Ok(Some(value))
+    Ok(Some(basic(&STANDARD.encode(bytes))))
 }
 
 #[cfg(test)]
@@ -118,7 +115,7 @@ mod tests {
             body: b"{}".to_vec(),
         };
         let built = build(&request, None, None).expect("builds");
-        assert_eq!(built.url.as_str(), "http://h/auth?x=1");
+        assert_eq!(built.to.url().as_str(), "http://h/auth?x=1");
         assert_eq!(built.headers["authorization"], "Basic dXNyOnBAc3M=");
         assert_eq!(built.headers["accept"], "text/x");
         assert_eq!(built.headers["connection"], "keep-alive");

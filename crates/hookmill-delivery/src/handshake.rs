@@ -8,9 +8,10 @@ use hookmill_core::webhook::Handshake;
 use hookmill_core::{Fault, Outcome, Response, WebhookError};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::{SignedDuration, Timestamp};
-use url::{Origin, Url};
+use url::{Origin, Position};
 
 use crate::client::Client;
+use crate::destination::Destination;
 use crate::request::{Outgoing, USER_AGENT};
 
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
@@ -51,37 +52,36 @@ impl Handshakes {
 
     /// Asks the receiver at the URL of `outgoing` for its consent, unless it has given it already.
     pub(crate) async fn agree(&self, client: &Client, outgoing: &Outgoing, now: Timestamp) -> Result<(), Outcome> {
-        let mut target = outgoing.url.clone();
-        target.set_query(None);
-        if self.has_consent(&target, now) {
+        let whom = without_query(&outgoing.to);
+        if self.has_consent(&whom, now) {
             return Ok(());
         }
-        let turn = self.turn(&target);
+        let turn = self.turn(&outgoing.to);
         let _turn = turn.lock().await;
-        if self.has_consent(&target, now) {
+        if self.has_consent(&whom, now) {
             return Ok(());
         }
         let response = client.exchange(self.question(outgoing)).await?;
-        self.consent(&response, &target)?;
+        self.consent(&response, &outgoing.to)?;
         let mut agreed = hold(&self.agreed);
         if agreed.len() >= KEPT_MAX {
             agreed.clear();
         }
-        agreed.insert(target.into(), now.checked_add(AGREED_FOR).unwrap_or(now));
+        agreed.insert(whom, now.checked_add(AGREED_FOR).unwrap_or(now));
         Ok(())
     }
 
-    fn has_consent(&self, target: &Url, now: Timestamp) -> bool {
-        hold(&self.agreed).get(target.as_str()).is_some_and(|until| now < *until)
+    fn has_consent(&self, whom: &str, now: Timestamp) -> bool {
+        hold(&self.agreed).get(whom).is_some_and(|until| now < *until)
     }
 
     /// Returns what whoever asks this origin holds meanwhile.
-    fn turn(&self, target: &Url) -> Arc<Turn> {
+    fn turn(&self, to: &Destination) -> Arc<Turn> {
         let mut asked = hold(&self.asked);
         if asked.len() >= KEPT_MAX {
             asked.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
-        asked.entry(target.origin()).or_default().clone()
+        asked.entry(to.url().origin()).or_default().clone()
     }
 
     fn question(&self, outgoing: &Outgoing) -> Outgoing {
@@ -92,16 +92,16 @@ impl Handshakes {
         headers.extend(outgoing.headers.get(header::AUTHORIZATION).map(|shown| (header::AUTHORIZATION, shown.clone())));
         Outgoing {
             method: Method::OPTIONS,
-            url: outgoing.url.clone(),
+            to: outgoing.to.clone(),
             headers,
             body: bytes::Bytes::new(),
             title_case: false,
         }
     }
 
-    fn consent(&self, response: &Response, target: &Url) -> Result<(), Outcome> {
+    fn consent(&self, response: &Response, to: &Destination) -> Result<(), Outcome> {
         let fault = |code: &str, why: String| {
-            let message = format!("{} did not agree to requests: {why}", target.host_str().unwrap_or("the receiver"));
+            let message = format!("{} did not agree to requests: {why}", to.url().host_str().unwrap_or("the receiver"));
             Fault { code: code.into(), message, backtrace: None }
         };
         match response.status {
@@ -127,4 +127,9 @@ impl Handshakes {
             status => Err(Outcome::Unanswered(fault("handshake_failed", format!("it answered OPTIONS with {status}")))),
         }
     }
+}
+
+/// Returns by what a consent is kept: the receiver, user included, and the path.
+fn without_query(to: &Destination) -> String {
+    format!("{}{}", &to.url()[..Position::BeforePath], to.uri().path())
 }

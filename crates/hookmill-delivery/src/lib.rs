@@ -9,6 +9,7 @@
 pub mod client;
 pub mod cloudevents;
 mod credentials;
+pub mod destination;
 pub mod egress;
 pub mod frappe;
 pub mod handles;
@@ -24,6 +25,7 @@ pub mod signing;
 mod token;
 
 pub use client::{Client, ClientConfig, ClientError, InvalidCertificate};
+pub use destination::Destination;
 pub use egress::{AddressPolicy, AddressRefused, AllowedHost, InvalidHost};
 pub use handles::SecretHandles;
 pub use proxy::{InvalidProxy, Proxy};

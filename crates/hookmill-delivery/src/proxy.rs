@@ -5,7 +5,11 @@ use std::str::FromStr;
 
 use hookmill_core::Explain;
 use hookmill_core::mask::shown_url;
+use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
 use url::Url;
+
+use crate::destination::{authorization, uri_at};
 
 /// A proxy: its URL, with user and password where it wants them. Printing it does not show these.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +41,7 @@ impl FromStr for Proxy {
             .filter(|url| matches!(url.scheme(), "http" | "https" | "socks5"))
             .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))
             .filter(|url| matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none())
+            .filter(|url| uri_at(url, "/").is_ok())
             .map(Self)
             .ok_or(InvalidProxy)
     }
@@ -49,12 +54,26 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn url(&self) -> &Url {
-        &self.0
+    /// Returns where it is, without user and password.
+    pub(crate) fn uri(&self) -> Uri {
+        uri_at(&self.0, "/").expect("it was made when the URL was read")
     }
 
-    pub(crate) fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
+    pub(crate) fn is_socks(&self) -> bool {
+        self.0.scheme() == "socks5"
+    }
+
+    /// Returns what an HTTP proxy is told of who asks.
+    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
+        authorization(&self.0).filter(|_| !self.is_socks())
+    }
+
+    /// Returns what a SOCKS proxy is told of who asks.
+    pub(crate) fn user_and_password(&self) -> Option<(String, String)> {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (self.0.username(), self.0.password());
+        let has_some = !user.is_empty() || password.is_some();
+        has_some.then(|| (decoded(user), decoded(password.unwrap_or_default())))
     }
 }
 

@@ -7,8 +7,8 @@ use hookmill_core::mask::shown_url;
 use hookmill_core::{DeliveryId, Event, Explain, Fault, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
-use url::Url;
 
+use crate::destination::Destination;
 use crate::handles::SecretHandles;
 use crate::signing::Signer;
 
@@ -20,8 +20,8 @@ pub(crate) const USER_AGENT: &str = concat!("hookmill/", env!("CARGO_PKG_VERSION
 pub struct Outgoing {
     /// The method.
     pub method: Method,
-    /// The URL.
-    pub url: Url,
+    /// Where it goes.
+    pub to: Destination,
     /// All headers.
     pub headers: HeaderMap,
     /// The body.
@@ -106,7 +106,7 @@ pub fn build(
     signer: &Signer,
     handles: Option<&SecretHandles>,
 ) -> Result<Outgoing, BuildError> {
-    let (method, url) = target(request)?;
+    let (method, to) = addressed(request)?;
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 4);
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     for (name, value) in &request.headers {
@@ -130,19 +130,16 @@ pub fn build(
         let (name, value) = header(name.as_str(), &value)?;
         headers.insert(name, value);
     }
-    Ok(Outgoing { method, url, headers, body: Bytes::copy_from_slice(&request.body), title_case: false })
+    Ok(Outgoing { method, to, headers, body: Bytes::copy_from_slice(&request.body), title_case: false })
 }
 
-/// Returns the method and the URL of a request, if HTTP allows them.
-pub(crate) fn target(request: &Request) -> Result<(Method, Url), BuildError> {
-    let bad_url = |cause: String| BuildError::Url { url: shown_url(&request.url).chars().take(200).collect(), cause };
-    let url = Url::parse(&request.url).map_err(|error| bad_url(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(bad_url("it must begin with http:// or https:// and name a host".into()));
-    }
+/// Returns the method of a request and where it goes, if HTTP allows both.
+pub(crate) fn addressed(request: &Request) -> Result<(Method, Destination), BuildError> {
+    let bad_url = |cause| BuildError::Url { url: shown_url(&request.url).chars().take(200).collect(), cause };
+    let to = Destination::parse(&request.url).map_err(bad_url)?;
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| BuildError::Method { method: request.method.clone() })?;
-    Ok((method, url))
+    Ok((method, to))
 }
 
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), BuildError> {

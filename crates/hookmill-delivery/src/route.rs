@@ -144,8 +144,8 @@ impl Route {
     pub fn preview(&self, request: &Request, occasion: &Occasion<'_>) -> Result<Outgoing, Fault> {
         let handles = self.handles.as_ref().map(|handles| handles.masked(MASK));
         let mut outgoing = self.convention.build(request, occasion, handles.as_ref())?;
-        self.client.check(&outgoing.url)?;
-        if self.credentials.are_shown() && self.leads_to_receiver(&outgoing.url) {
+        self.client.check(outgoing.to.url())?;
+        if self.credentials.are_shown() && self.leads_to_receiver(outgoing.to.url()) {
             outgoing.headers.insert(header::AUTHORIZATION, HeaderValue::from_static(MASK));
         }
         if let Some(handshakes) = &self.handshakes {
@@ -184,7 +184,7 @@ impl Route {
         let mut outgoing = self.convention.build(request, occasion, self.handles.as_ref()).map_err(refused)?;
         let mut redaction = Redaction::default();
         redaction.add_those_of(&outgoing);
-        let client = if self.leads_to_receiver(&outgoing.url) { &self.own } else { &self.client };
+        let client = if self.leads_to_receiver(outgoing.to.url()) { &self.own } else { &self.client };
         let mut shown = self.authorize(&mut outgoing, occasion.now, deadline).await?;
         if let Some(handshakes) = &self.handshakes {
             let agreed = handshakes.agree(client, &outgoing, occasion.now);
@@ -221,7 +221,7 @@ impl Route {
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<Option<(Shown, Fetched)>, Outcome> {
-        if !self.leads_to_receiver(&outgoing.url) {
+        if !self.leads_to_receiver(outgoing.to.url()) {
             return Ok(None);
         }
         let fetched = self.credentials.get(&self.client, now);

@@ -14,10 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use crate::client::Client;
 use crate::credentials::Shown;
+use crate::destination::Destination;
 use crate::redact::Redaction;
 use crate::request::{Outgoing, USER_AGENT};
 
@@ -36,7 +37,7 @@ const WORDS_MAX: usize = 200;
 /// The tokens of one webhook. One is fetched at a time; whoever comes meanwhile waits for it.
 pub(crate) struct TokenSource {
     oauth2: OAuth2,
-    url: Url,
+    server: Destination,
     state: Mutex<State>,
     /// Fetches that have ended.
     fetches: AtomicU64,
@@ -64,9 +65,9 @@ impl std::fmt::Debug for TokenSource {
 
 impl TokenSource {
     pub(crate) fn new(oauth2: OAuth2) -> Result<Self, WebhookError> {
-        let url = Url::parse(oauth2.token_url.trim())
-            .map_err(|error| WebhookError::invalid("auth.oauth2.token_url", format!("is no URL: {error}")))?;
-        Ok(Self { oauth2, url, state: Mutex::default(), fetches: AtomicU64::new(0) })
+        let server = Destination::parse(oauth2.token_url.trim())
+            .map_err(|cause| WebhookError::invalid("auth.oauth2.token_url", format!("is no URL: {cause}")))?;
+        Ok(Self { oauth2, server, state: Mutex::default(), fetches: AtomicU64::new(0) })
     }
 
     /// Returns a token that is good at `now`.
@@ -140,7 +141,7 @@ impl TokenSource {
         }
         Outgoing {
             method: Method::POST,
-            url: self.url.clone(),
+            to: self.server.clone(),
             headers,
             body: Bytes::from(form.finish()),
             title_case: false,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::serving::Serving;
 use crate::{Answer, Authority, wait_for};
@@ -83,6 +84,15 @@ impl Receiver {
         Self::serving("https", move |stream, shared| {
             let acceptor = acceptor.clone();
             async move { talk(acceptor.accept(stream).await?, &shared).await }
+        })
+    }
+
+    /// Starts a receiver that speaks TLS and HTTP/2 alone, and answers 200 whatever its script says.
+    pub fn http2(authority: &Authority) -> Self {
+        let acceptor = authority.http2_acceptor();
+        Self::serving("https", move |stream, shared| {
+            let acceptor = acceptor.clone();
+            async move { talk_http2(acceptor.accept(stream).await?, shared).await.map_err(std::io::Error::other) }
         })
     }
 
@@ -167,6 +177,32 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send, shared: &Share
         if !answer.give(&mut stream, &shared.released).await? {
             break;
         }
+    }
+    Ok(())
+}
+
+async fn talk_http2(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shared: Arc<Shared>,
+) -> Result<(), h2::Error> {
+    let (mut connection, mut calls) = (h2::server::handshake(stream).await?, JoinSet::new());
+    while let Some(call) = connection.accept().await {
+        let ((head, mut stream), mut respond) = call.map(|(request, respond)| (request.into_parts(), respond))?;
+        let shared = shared.clone();
+        // What follows of the request comes only while the connection is waited for.
+        calls.spawn(async move {
+            let mut body = Vec::new();
+            while let Some(chunk) = stream.data().await {
+                let chunk = chunk?;
+                stream.flow_control().release_capacity(chunk.len())?;
+                body.extend_from_slice(&chunk);
+            }
+            let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+            let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+            shared.state().requests.push(Received { method: head.method.to_string(), path, headers, body });
+            respond.send_response(http::Response::new(()), true).map(drop)
+        });
     }
     Ok(())
 }

@@ -70,4 +70,11 @@ impl Authority {
         };
         TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key).expect("a fitting key")))
     }
+
+    /// The same for whoever speaks HTTP/2, and nobody else.
+    pub(crate) fn http2_acceptor(&self) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(self.acceptor(None).config());
+        config.alpn_protocols = vec!["h2".into()];
+        TlsAcceptor::from(Arc::new(config))
+    }
 }

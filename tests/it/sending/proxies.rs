@@ -33,10 +33,11 @@ async fn plain_requests_are_handed_to_the_proxy() {
         config.allow = vec![];
     })
     .await;
-    stand.webhook("notes", once("http://1.1.1.1/in")).await;
+    stand.webhook("notes", once("http://1.1.1.1/it's/../in?'")).await;
     stand.reaches(stand.publish(note("N-1")).await, DeliveryState::Delivered).await;
     let request = proxy.only_request().await;
-    assert_eq!((request.path.as_str(), request.header("host")), ("http://1.1.1.1/in", "1.1.1.1"));
+    let target = "http://1.1.1.1/it's/../in?'";
+    assert_eq!((request.path.as_str(), request.header("host")), (target, "1.1.1.1"));
     assert_eq!(request.header("proxy-authorization"), "Basic dTpwdw==");
 }
 

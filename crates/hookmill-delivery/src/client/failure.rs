@@ -1,46 +1,29 @@
 //! Why no answer came, sorted by what an operator would look at first.
 
-use std::error::Error as _;
+use std::error::Error;
 
 use hookmill_core::{Fault, Outcome};
+use hyper_util::client::legacy;
 
+use super::connector::ProxyFailed;
 use super::refusal;
-use crate::egress::AddressRefused;
+use crate::egress::Unvetted;
 
-/// How a request went.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Way {
-    /// Through the operator's proxy.
-    pub(super) proxied: bool,
-    /// With TLS to the receiver.
-    pub(super) secure: bool,
-}
-
-/// Answers of a SOCKS proxy that speak of the receiver, not of the proxy.
-const OF_THE_RECEIVER: [&str; 4] = ["network unreachable", "host unreachable", "connection refused", "ttl expired"];
-
-pub(super) fn failure(error: &reqwest::Error, way: Way) -> Outcome {
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(refused) = cause.downcast_ref::<AddressRefused>() {
-            return Outcome::Refused(refusal(refused));
-        }
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
+/// Sorts what kept a request from being answered.
+pub(super) fn failure(error: &(dyn Error + 'static)) -> Outcome {
+    let causes: Vec<_> = std::iter::successors(Some(error), |&error| error.source()).collect();
     // The innermost cause says most; those around it repeat each other.
-    let cause = causes.last().cloned().unwrap_or_else(|| error.to_string());
-    let all = causes.join(": ");
-    let tls = all.contains("certificate") || all.contains("tls") || all.contains("TLS");
-    if way.proxied && error.is_connect() && is_the_proxys(&all, way, tls) {
+    let cause = causes.last().unwrap_or(&error).to_string();
+    if causes.iter().any(|cause| cause.is::<ProxyFailed>()) {
         return by_proxy(&cause);
     }
-    let (code, message) = if all.contains("dns error") {
-        return unresolved(&cause);
-    } else if tls {
+    if let Some(error) = causes.iter().find_map(|cause| cause.downcast_ref::<Unvetted>()) {
+        return unvetted(error);
+    }
+    let is_of_tls = |text: &String| ["certificate", "tls", "TLS"].iter().any(|word| text.contains(word));
+    let (code, message) = if causes.iter().map(ToString::to_string).any(|text| is_of_tls(&text)) {
         ("send_tls", format!("no secure connection could be made: {cause}"))
-    } else if error.is_connect() {
+    } else if error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
         ("send_connect", format!("no connection could be made: {cause}"))
     } else {
         ("send_failed", format!("the connection broke before the whole answer came: {cause}"))
@@ -48,21 +31,17 @@ pub(super) fn failure(error: &reqwest::Error, way: Way) -> Outcome {
     unanswered(code, message)
 }
 
-/// Tells whether a connection failed on the proxy's side. Through a proxy every connection is to it; the receiver's are
-/// only the TLS within a tunnel and what a SOCKS proxy says of it.
-fn is_the_proxys(causes: &str, way: Way, tls: bool) -> bool {
-    let in_tunnel = way.secure && tls && !causes.contains("tunnel error");
-    let said = causes.rsplit(": ").next().unwrap_or_default();
-    let of_the_receiver = causes.contains("socks") && OF_THE_RECEIVER.contains(&said);
-    !in_tunnel && !of_the_receiver
-}
-
 pub(super) fn by_proxy(cause: &str) -> Outcome {
     unanswered("send_proxy", format!("the proxy did not make the connection: {cause}"))
 }
 
-pub(super) fn unresolved(cause: &str) -> Outcome {
-    unanswered("send_dns", format!("the receiver's name could not be resolved: {cause}"))
+pub(super) fn unvetted(error: &Unvetted) -> Outcome {
+    match error {
+        Unvetted::Refused(refused) => Outcome::Refused(refusal(refused)),
+        Unvetted::Unresolved(cause) => {
+            unanswered("send_dns", format!("the receiver's name could not be resolved: {cause}"))
+        }
+    }
 }
 
 fn unanswered(code: &str, message: String) -> Outcome {
