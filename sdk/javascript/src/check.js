@@ -3,7 +3,7 @@
 import { BadDocument, BadSettings } from "./errors.js";
 import { ExactNumber } from "./exact.js";
 
-class Optional {
+export class Optional {
   constructor(shape) {
     this.shape = shape;
   }
@@ -22,8 +22,7 @@ export function check(doc, shape) {
 }
 
 export function checkSettings(text, shape) {
-  // Most webhooks have none, and then there is nothing to parse.
-  const settings = text === "{}" || ["", "null"].includes(text.trim()) ? {} : JSON.parse(text);
+  const settings = ["", "null"].includes(text.trim()) ? {} : JSON.parse(text);
   if (!shape) return settings;
   const wrong = unknownField(settings, shape) ?? mismatch(settings, shape);
   if (wrong) {

@@ -1,6 +1,6 @@
 // What the author of a plugin imports. See index.d.ts for the documentation of each name.
 
-import { check, checkSettings } from "./check.js";
+import { check, checkSettings, Optional } from "./check.js";
 import { BadDocument, BadSettings, PluginError, toFailure } from "./errors.js";
 import { Event } from "./event.js";
 import { ExactNumber, stringify } from "./exact.js";
@@ -22,10 +22,12 @@ export function skip(reason) {
 }
 
 export function plugin(transform, options = {}) {
+  // Most webhooks have no settings, and whether that will do is known once for all calls.
+  const needsNone = Object.values(options.settings ?? {}).every((shape) => shape instanceof Optional);
   return {
     transform(event, draft, settings) {
       try {
-        const read = checkSettings(settings, options.settings);
+        const read = needsNone && settings === "{}" ? {} : checkSettings(settings, options.settings);
         return toDecision(transform(new Event(event), draft, read));
       } catch (error) {
         const { failure, stack } = toFailure(error);
@@ -38,24 +40,24 @@ export function plugin(transform, options = {}) {
 
 // Turns what the author's function returned into the contract's decision.
 function toDecision(answer) {
+  if (typeof answer?.method === "string" && typeof answer.url === "string" && Array.isArray(answer.headers)) {
+    const { method, url, headers } = answer;
+    return { tag: "send", val: { method, url, headers, body: toBody(answer) } };
+  }
   if (answer instanceof Skip) return { tag: "skip", val: answer.reason };
   if (typeof answer?.then === "function") {
     throw new PluginError("async_transform", "the transform returned a promise, but a plugin has nothing to wait for; make it a plain function");
   }
-  if (typeof answer?.method !== "string" || typeof answer.url !== "string" || !Array.isArray(answer.headers)) {
-    throw new PluginError("no_decision", "the transform returned neither a request nor skip(reason); return { ...draft, json: … }");
-  }
-  const { method, url, headers } = answer;
-  return { tag: "send", val: { method, url, headers, body: toBody(answer) } };
+  throw new PluginError("no_decision", "the transform returned neither a request nor skip(reason); return { ...draft, json: … }");
 }
 
 function toBody({ json, text, bytes, body }) {
+  if (json !== undefined && text === undefined && bytes === undefined) return { tag: "json", val: stringify(json) };
   const given = (json !== undefined) + (text !== undefined) + (bytes !== undefined);
   if (given > 1) {
     const names = Object.entries({ json, text, bytes }).filter(([, value]) => value !== undefined).map(([name]) => name);
     throw new PluginError("two_bodies", `the request has more than one body: ${names.join(", ")}`);
   }
-  if (json !== undefined) return { tag: "json", val: stringify(json) };
   if (text !== undefined) return { tag: "text", val: String(text) };
   if (bytes !== undefined) return { tag: "bytes", val: bytes };
   return body ?? { tag: "empty" };

@@ -33,10 +33,11 @@ def check(doc: Any, shape: Any) -> Any:
 
 def read_settings(text: str, shape: dict[str, Any] | None) -> dict[str, Any]:
     """Reads a webhook's settings; a shape refuses fields that it does not name."""
-    settings = {} if text.strip() in ("", "null") else json.loads(text)
+    # Most webhooks have none, and then there is nothing to parse.
+    settings = {} if text == "{}" or text.strip() in ("", "null") else json.loads(text)
     if shape is None:
         return settings
-    unknown = next((key for key in settings if key not in shape), None)
+    unknown = next((key for key in settings if key not in shape), None) if settings else None
     wrong = _mismatch(settings, shape, "")
     if unknown is not None:
         wrong = (f"unknown field `{unknown}`", f"/{_escaped(unknown)}")
