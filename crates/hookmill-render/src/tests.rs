@@ -69,7 +69,8 @@ fn a_template_gives_json_and_nothing_else() {
         r#"{"id":"A\"B","n":2}"#,
     );
     let ordered = renderer(r#","json_template":"{{ {\"doc\": doc, \"by\": {\"z\": 1, \"a\": 2}}|tojson }}""#);
-    let Rendered::Draft(draft, _) = ordered.expect("compiles").render(&event(r#"{"name":"A","b":1,"a":[{"y":1,"x":2}]}"#)).expect("renders")
+    let Rendered::Draft(draft, _) =
+        ordered.expect("compiles").render(&event(r#"{"name":"A","b":1,"a":[{"y":1,"x":2}]}"#)).expect("renders")
     else {
         panic!("it is sent")
     };

@@ -75,7 +75,10 @@ pub(crate) async fn neighbours(options: &Options) {
         "{NEIGHBOUR} events a second of the neighbour, {HOSTILE} of the hostile plugin beside it, in {ROUNDS} rounds of \
          {ROUND:?} alone and {ROUND:?} beside it\n"
     );
-    println!("{:<14}{:>12}{:>12}{:>12}{:>12}{:>10}", "", "p50 alone", "p99 alone", "p50 beside", "p99 beside", "change");
+    println!(
+        "{:<14}{:>12}{:>12}{:>12}{:>12}{:>10}",
+        "", "p50 alone", "p99 alone", "p50 beside", "p99 beside", "change"
+    );
     let guest = options.plugins.join("../guests-wasm/misbehaving.wasm");
     for (kind, amount) in KINDS.into_iter().filter(|(kind, _)| options.concerns(kind)) {
         server.push_as(kind, &guest).await;

@@ -184,7 +184,8 @@ fn a_secret_that_the_export_hides_is_asked_for_at_a_terminal() {
         std::fs::write(&file, webhook.to_string()).expect("written");
         file.to_str().expect("UTF-8").to_owned()
     };
-    let import = format!("{} import frappe {} --url {}", env!("CARGO_BIN_EXE_hookmill"), export("typed"), site.server.url);
+    let import =
+        format!("{} import frappe {} --url {}", env!("CARGO_BIN_EXE_hookmill"), export("typed"), site.server.url);
     // A terminal of the system's own making.
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &import, "/dev/null"]).env("HOOKMILL_TOKEN", TOKEN);
