@@ -39,7 +39,7 @@ pub struct PluginHostConfig {
 #[derive(Clone)]
 pub struct PluginHost {
     engine: Engine,
-    linker: Linker<Guest>,
+    linker: Arc<Linker<Guest>>,
     cache: Arc<CompiledCache>,
     limits: PluginLimits,
     /// Whether these are lower than those under which what is kept was tried out.
@@ -170,7 +170,8 @@ impl PluginHost {
             .map_err(|error| HostError { attempted: "link the plugin contract", cause: format!("{error:#}") })?;
         let engine_hash = hash_of(&engine);
         let warm = Arc::new(WarmPool::new(usize::try_from(warm).unwrap_or(usize::MAX)));
-        Ok(Self { engine, linker, cache: Arc::new(cache), limits, lowered: false, compiler, engine_hash, warm })
+        let (linker, cache) = (Arc::new(linker), Arc::new(cache));
+        Ok(Self { engine, linker, cache, limits, lowered: false, compiler, engine_hash, warm })
     }
 
     /// Returns this host for somebody whose plugins may use less; what is above the host's own bounds is lowered to them.

@@ -60,6 +60,8 @@ struct Queue {
     quick: VecDeque<(Arc<Pace>, Job)>,
     /// Owners of long jobs in the order of their turns, each with its jobs.
     long: VecDeque<(Arc<Pace>, VecDeque<Job>)>,
+    /// Whether a job was moved from the quick ones to the long ones of which no thread was told yet.
+    turned: bool,
     stopped: bool,
 }
 
@@ -98,6 +100,7 @@ impl Queue {
             }
             // Its owner turned out to take long while it waited.
             self.push(pace, job);
+            self.turned = true;
         }
         None
     }
@@ -142,8 +145,7 @@ impl Shared {
         let mut queue = self.queue();
         loop {
             let job = queue.take(kind);
-            if kind == Kind::Quick && (!queue.long.is_empty() || queue.stopped) {
-                // What was taken for quick may be among the long ones now.
+            if std::mem::take(&mut queue.turned) || (kind == Kind::Quick && queue.stopped) {
                 self.long_came.notify_all();
             }
             let Some(job) = job else {

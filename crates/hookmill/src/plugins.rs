@@ -131,12 +131,8 @@ impl Plugins {
 
     /// Returns the bounds of a tenant's plugins.
     pub(crate) fn limits(&self, tenant: &TenantId) -> PluginLimits {
-        *self.host_of(tenant).limits()
-    }
-
-    fn host_of(&self, tenant: &TenantId) -> PluginHost {
-        let limits = self.limits_of.as_ref().map(|limits_of| limits_of.of(tenant));
-        limits.map_or_else(|| self.host.clone(), |limits| self.host.with_limits(limits))
+        let host = self.host.limits();
+        self.limits_of.as_ref().map_or(*host, |limits_of| limits_of.of(tenant).lowered_to(host))
     }
 
     /// Returns the version to run now: the one asked for, made ready if need be, else the canary or the active one, as
@@ -238,7 +234,7 @@ impl Plugins {
         tenant: &TenantId,
         load: impl FnOnce(&PluginHost) -> Result<T, LoadPluginError> + Send + 'static,
     ) -> Result<T, LoadPluginError> {
-        let host = self.host_of(tenant);
+        let host = self.host.with_limits(self.limits(tenant));
         tokio::task::spawn_blocking(move || load(&host)).await.unwrap_or_else(|error| {
             Err(LoadProblem::Host { attempted: "load the component", cause: error.to_string() }.into())
         })
