@@ -16,6 +16,16 @@ async fn listener() -> (TcpListener, String) {
     (listener, url)
 }
 
+/// Reads the request of this note to the end of its body, and no byte more.
+async fn read_request(stream: &mut TcpStream, name: &str) -> Vec<u8> {
+    let body = format!("{{\"name\":\"{name}\"}}");
+    let mut request = Vec::new();
+    while !request.ends_with(body.as_bytes()) {
+        request.push(stream.read_u8().await.expect("a whole request on this connection"));
+    }
+    request
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_whose_answer_came_in_full_bears_the_next_request() {
     let (stand, (listener, url)) = (Stand::new().await, listener().await);
@@ -27,10 +37,7 @@ async fn a_connection_whose_answer_came_in_full_bears_the_next_request() {
             Some(stream) => stream,
             None => listener.accept().await.expect("a connection").0,
         };
-        let mut request = Vec::new();
-        while !request.ends_with(format!("{{\"name\":\"{name}\"}}").as_bytes()) {
-            request.push(stream.read_u8().await.expect("a request on the same connection"));
-        }
+        read_request(&mut stream, name).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("it is answered");
         stand.reaches(id, DeliveryState::Delivered).await;
         connection = Some(stream);
@@ -42,15 +49,16 @@ async fn a_connection_whose_answer_nobody_waits_for_any_more_is_closed() {
     let stand = Stand::new().await;
     for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345"] {
         let (listener, url) = listener().await;
-        stand.webhook("notes", json!({"request_url": url, "timeout_ms": 300, "retry": {"preset": "none"}})).await;
+        stand.webhook("notes", json!({"request_url": url, "timeout_ms": 1000, "retry": {"preset": "none"}})).await;
         let id = stand.publish(note("N-1")).await;
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        stream.write_all(begun.as_bytes()).await.expect("it is written");
-        let mut request = Vec::new();
-        // This ends when the other side closes, and not before.
-        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut request)).await;
-        ended.expect("it is closed").expect("in good order");
+        // A byte of an answer before the request is there would be for no request at all.
+        let request = read_request(&mut stream, "N-1").await;
         assert!(request.starts_with(b"POST /in HTTP/1.1\r\n"));
+        stream.write_all(begun.as_bytes()).await.expect("it is written");
+        // This ends when the other side closes, and not before.
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut Vec::new())).await;
+        ended.expect("it is closed").expect("in good order");
         let detail = stand.reaches(id, DeliveryState::Dead).await;
         assert_eq!(last_error(&detail).0, "send_timeout", "{begun:?}");
     }
