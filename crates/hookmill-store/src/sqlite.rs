@@ -3,6 +3,7 @@
 //! Never runs SQLite on an async thread: writes go to the writer's own thread, reads to tokio's blocking pool.
 
 mod apply;
+mod home;
 mod log_check;
 mod log_file;
 mod read;
@@ -17,7 +18,6 @@ mod trouble;
 mod upkeep;
 mod writer;
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,14 +36,12 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use home::{Lock, prepare, sync_dir};
 use row::Row;
 pub use salvage::{Counted, Salvaged, salvage};
 use shared::Shared;
-use trouble::{Trouble, io_trouble, sync_trouble};
+use trouble::{Trouble, io_trouble};
 use writer::{Call, Job, Writer};
-
-/// The name of the file whose lock says that a process has the store open.
-const LOCK_NAME: &str = "hookmill.lock";
 
 /// Calls that may wait for the writer; past that, a caller waits to be let in.
 const QUEUE_MAX: usize = 1024;
@@ -106,7 +104,7 @@ pub struct SqliteStore {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
-    lock: Arc<Mutex<Option<File>>>,
+    lock: Arc<Mutex<Option<Lock>>>,
     /// The number of the event at which retention looks on.
     walked: AtomicI64,
 }
@@ -239,7 +237,7 @@ struct Closing {
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
-    lock: Arc<Mutex<Option<File>>>,
+    lock: Arc<Mutex<Option<Lock>>>,
 }
 
 impl Closing {
@@ -253,50 +251,6 @@ impl Closing {
         }
         drop(hold(&self.lock).take());
     }
-}
-
-/// Makes the directory, for its owner only, and takes the lock.
-fn prepare(dir: &Path) -> Result<File, Trouble> {
-    if !dir.is_dir() {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(dir).map_err(|error| io_trouble("make the directory", dir, &error))?;
-        // Else a power cut could take the directory with everything that was synced inside it.
-        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            sync_dir(parent)?;
-        }
-    }
-    // Documents are nobody else's business, even in a directory that others may enter; the log gets the same mode.
-    let file = dir.join(schema::FILE_NAME);
-    private(&file).map_err(|error| io_trouble("open", &file, &error))?;
-    let path: PathBuf = dir.join(LOCK_NAME);
-    let lock = private(&path).map_err(|error| io_trouble("open", &path, &error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(Trouble::new(StoreErrorKind::InUse, format!("another hookmill holds {}", path.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(io_trouble("lock", &path, &error)),
-    }
-}
-
-/// Makes sure that the names of files made in `dir` are there after a power cut.
-fn sync_dir(dir: &Path) -> Result<(), Trouble> {
-    // Elsewhere directories can't be opened, and need not be.
-    #[cfg(unix)]
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| sync_trouble(dir, &error))?;
-    Ok(())
-}
-
-/// Opens a file that only its owner may read, made empty if it is not there.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[async_trait]

@@ -6,7 +6,6 @@
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use hookmill_core::Digest;
@@ -20,7 +19,8 @@ use rows::each_row;
 use super::row::{ATTEMPT_COLUMNS, EVENT_COLUMNS, read_attempt, read_event};
 use super::shared::{PLACE_BITS, event_of, keys_of, state_of};
 use super::trouble::{Trouble, io_trouble};
-use super::{LOCK_NAME, SqliteOptions, schema, sync_dir, upkeep};
+use super::home::{Lock, prepare, sync_dir};
+use super::{SqliteOptions, schema, upkeep};
 
 /// Rows of one transaction in the new file.
 const BATCH: usize = 10_000;
@@ -61,12 +61,12 @@ pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
 }
 
 fn inner(from: &Path, to: &Path) -> Result<Salvaged, Trouble> {
-    let _lock = lock(from)?;
+    let _lock = Lock::for_reading(from)?;
     if to.join(schema::FILE_NAME).exists() {
         let cause = format!("{} has a store already", to.display());
         return Err(Trouble::new(StoreErrorKind::Conflict, cause));
     }
-    let new_lock = super::prepare(to)?;
+    let new_lock = prepare(to)?;
     let copy = TempDir::new_in(to).map_err(|error| io_trouble("make a directory in", to, &error))?;
     for name in [schema::FILE_NAME, schema::LOG_NAME] {
         let file = from.join(name);
@@ -89,19 +89,6 @@ fn inner(from: &Path, to: &Path) -> Result<Salvaged, Trouble> {
     drop(new_lock);
     sync_dir(to)?;
     Ok(work.done)
-}
-
-/// Makes sure that nobody writes meanwhile, without writing oneself.
-fn lock(dir: &Path) -> Result<Option<File>, Trouble> {
-    let path = dir.join(LOCK_NAME);
-    let Ok(file) = File::open(&path) else { return Ok(None) };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => {
-            Err(Trouble::new(StoreErrorKind::InUse, format!("another hookmill holds {}", path.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(io_trouble("lock", &path, &error)),
-    }
 }
 
 /// A row as it stands, with its key before it.
