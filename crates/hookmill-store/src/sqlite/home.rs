@@ -43,6 +43,16 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it would not do: a child of this process that is being started has a copy of the open file, and with
+        // it the lock, until its program runs.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the store can't be given back before the process ends");
+        }
+    }
+}
+
 /// Makes the directory, for its owner only, and takes the lock.
 pub(super) fn prepare(dir: &Path) -> Result<Lock, Trouble> {
     if !dir.is_dir() {

@@ -88,6 +88,30 @@ async fn a_second_open_is_refused_until_the_first_is_closed() {
     drop(SqliteStore::open(subject.dir.path(), SqliteOptions::default()).unwrap());
 }
 
+/// Returns copies of all that this process has open in `dir`, as a child has them until its program runs.
+#[cfg(target_os = "linux")]
+fn copies_of_open_files(dir: &Path) -> Vec<rustix::fd::OwnedFd> {
+    let this = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).unwrap();
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
+        let entry = entry.unwrap();
+        let of_the_store = std::fs::read_link(entry.path()).is_ok_and(|file| file.starts_with(dir));
+        of_the_store.then(|| entry.file_name().to_str().unwrap().parse().unwrap())
+    });
+    let numbers: Vec<i32> = open.collect();
+    let copy = |number| rustix::process::pidfd_getfd(&this, number, rustix::process::PidfdGetfdFlags::empty());
+    numbers.into_iter().map(|number| copy(number).unwrap()).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_closed_store_is_free_while_a_child_that_is_being_started_still_has_its_files() {
+    let subject = Sqlite::new(SqliteOptions::default());
+    let copies = copies_of_open_files(subject.dir.path());
+    assert!(copies.len() >= 2, "the database and the lock: {copies:?}");
+    subject.store.close().await;
+    SqliteStore::open(subject.dir.path(), SqliteOptions::default()).expect("nobody has it open");
+}
+
 #[test]
 fn files_that_are_not_ours_are_refused_and_left_alone() {
     let check = |make: &dyn Fn(&Path), cause: &str| {
