@@ -19,7 +19,6 @@ mod upkeep;
 mod writer;
 
 use std::future::pending;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

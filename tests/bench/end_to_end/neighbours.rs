@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
 use crate::Options;
@@ -10,14 +12,17 @@ use crate::receiver::Receiver;
 use crate::server::Server;
 
 /// Events a second of the neighbour, and of the hostile plugin.
-const NEIGHBOUR: u32 = 200;
+const NEIGHBOUR: u32 = 400;
 const HOSTILE: u32 = 10;
 
 const SPAN: Duration = Duration::from_secs(6);
 
 /// How often, and for how long each time, the neighbour is measured alone and beside trouble.
-const ROUNDS: usize = 9;
-const ROUND: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 30;
+const ROUND: Duration = Duration::from_secs(2);
+
+/// How often the rounds are drawn anew to learn how far a change may be off.
+const DRAWS: usize = 500;
 
 /// What the guest `misbehaving` does on demand, each with its settings. The first does no harm: what changes beside it is
 /// what the machine does by itself.
@@ -76,8 +81,8 @@ pub(crate) async fn neighbours(options: &Options) {
          {ROUND:?} alone and {ROUND:?} beside it\n"
     );
     println!(
-        "{:<14}{:>12}{:>12}{:>12}{:>12}{:>10}",
-        "", "p50 alone", "p99 alone", "p50 beside", "p99 beside", "change"
+        "{:<14}{:>12}{:>12}{:>12}{:>12}{:>12}{:>18}",
+        "", "p50 alone", "p99 alone", "p50 beside", "p99 beside", "p99 change", "nine times in ten"
     );
     let guest = options.plugins.join("../guests-wasm/misbehaving.wasm");
     for (kind, amount) in KINDS.into_iter().filter(|(kind, _)| options.concerns(kind)) {
@@ -110,34 +115,51 @@ async fn beside_uploads(options: &Options, server: &Server, load: &Load<'_>) {
     .await;
 }
 
-/// Measures the neighbour alone and beside `trouble` in turns, so that what else the machine does meets both. The change is
-/// that of the middle round's p99: what strikes one round, whichever it is, says nothing of the trouble.
+/// Measures the neighbour alone and beside `trouble` in turns, so that what else the machine does meets both.
 async fn side_by_side(kind: &str, load: &Load<'_>, trouble: impl AsyncFn()) {
-    let (mut alone, mut beside) = (Rounds::default(), Rounds::default());
+    let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
-        alone.add(load.latencies(NEIGHBOUR, ROUND).await);
-        let (spans, ()) = tokio::join!(load.latencies(NEIGHBOUR, ROUND), trouble());
-        beside.add(spans);
+        let alone = load.latencies(NEIGHBOUR, ROUND).await;
+        let (beside, ()) = tokio::join!(load.latencies(NEIGHBOUR, ROUND), trouble());
+        rounds.push((alone, beside));
     }
-    let change = (beside.middle_p99().as_secs_f64() / alone.middle_p99().as_secs_f64() - 1.0) * 100.0;
-    let (alone, beside) = (percentiles(alone.spans), percentiles(beside.spans));
-    println!("{kind:<14}{:>12.2?}{:>12.2?}{:>12.2?}{:>12.2?}{change:>+9.0}%", alone.0, alone.1, beside.0, beside.1);
+    let (alone, beside) = pooled(rounds.iter());
+    let change = |alone: Duration, beside: Duration| (beside.as_secs_f64() / alone.as_secs_f64() - 1.0) * 100.0;
+    let (low, high) = interval(&rounds, change);
+    println!(
+        "{kind:<14}{:>12.2?}{:>12.2?}{:>12.2?}{:>12.2?}{:>+11.0}%{:>18}",
+        alone.0,
+        alone.1,
+        beside.0,
+        beside.1,
+        change(alone.1, beside.1),
+        format!("{low:+.0}% to {high:+.0}%")
+    );
 }
 
-#[derive(Default)]
-struct Rounds {
-    spans: Vec<Duration>,
-    p99s: Vec<Duration>,
+type Round = (Vec<Duration>, Vec<Duration>);
+
+/// Returns the percentiles of all rounds together, alone and beside.
+fn pooled<'a>(rounds: impl Iterator<Item = &'a Round>) -> ((Duration, Duration), (Duration, Duration)) {
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for round in rounds {
+        alone.extend(&round.0);
+        beside.extend(&round.1);
+    }
+    (percentiles(alone), percentiles(beside))
 }
 
-impl Rounds {
-    fn add(&mut self, spans: Vec<Duration>) {
-        self.spans.extend(&spans);
-        self.p99s.push(percentiles(spans).1);
-    }
-
-    fn middle_p99(&mut self) -> Duration {
-        self.p99s.sort();
-        self.p99s[self.p99s.len() / 2]
-    }
+/// Returns between which values nine of ten changes of p99 lie if the rounds are drawn anew, some twice and some not at
+/// all: what strikes one round, as a disk that stalls, would in other runs have struck none or two (the bootstrap).
+fn interval(rounds: &[Round], change: impl Fn(Duration, Duration) -> f64) -> (f64, f64) {
+    let mut random = StdRng::seed_from_u64(0);
+    let mut changes: Vec<f64> = (0..DRAWS)
+        .map(|_| {
+            let drawn = (0..rounds.len()).map(|_| &rounds[random.random_range(0..rounds.len())]);
+            let (alone, beside) = pooled(drawn);
+            change(alone.1, beside.1)
+        })
+        .collect();
+    changes.sort_by(f64::total_cmp);
+    (changes[DRAWS / 20], changes[DRAWS - DRAWS / 20])
 }

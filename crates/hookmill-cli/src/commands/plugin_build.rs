@@ -3,8 +3,10 @@
 mod c;
 mod encode;
 mod javascript;
+mod own_table;
 mod python;
 mod rust;
+mod sections;
 mod tool;
 
 use std::path::{Path, PathBuf};
@@ -53,5 +55,7 @@ pub(super) fn compile(dir: &Path) -> anyhow::Result<(PathBuf, Vec<u8>)> {
     } else {
         built
     };
-    Ok((file, component))
+    // What can't be read is told, and told better, when it is inspected.
+    let owning = own_table::own_table(&component).ok().flatten();
+    Ok((file, owning.unwrap_or(component)))
 }

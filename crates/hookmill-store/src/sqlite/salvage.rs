@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use rows::each_row;
 
+use super::home::{Lock, prepare, sync_dir};
 use super::row::{ATTEMPT_COLUMNS, EVENT_COLUMNS, read_attempt, read_event};
 use super::shared::{PLACE_BITS, event_of, keys_of, state_of};
 use super::trouble::{Trouble, io_trouble};
-use super::home::{Lock, prepare, sync_dir};
 use super::{SqliteOptions, schema, upkeep};
 
 /// Rows of one transaction in the new file.

@@ -11,6 +11,7 @@ use hookmill_store::{MemoryStore, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
 mod damage;
+mod locks;
 mod salvage;
 mod sqlite;
 

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
-use wasm_encoder::{Module, RawSection};
+use wasm_encoder::Module;
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use super::sections::sections;
 use crate::exit_code::{Failure, PLUGIN};
 use crate::templates::WIT;
 
@@ -59,16 +59,9 @@ pub(super) fn refused(file: &Path, error: &anyhow::Error) -> Failure {
 /// Leaves out the sections of debug information, which are ten times as large as the code; functions keep their names.
 fn without_debug_sections(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut kept = Module::new();
-    for payload in Parser::new(0).parse_all(module) {
-        let payload = payload?;
-        if matches!(&payload, Payload::CustomSection(section) if section.name().starts_with(".debug_")) {
-            continue;
-        }
-        if let Some((id, range)) = payload.as_section() {
-            let data = module
-                .get(usize::try_from(range.start)?..usize::try_from(range.end)?)
-                .context("a section ends behind the module")?;
-            kept.section(&RawSection { id, data });
+    for (payload, raw) in sections(module)? {
+        if !matches!(&payload, Payload::CustomSection(section) if section.name().starts_with(".debug_")) {
+            kept.section(&raw);
         }
     }
     Ok(kept.finish())
