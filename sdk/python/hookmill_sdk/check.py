@@ -66,7 +66,7 @@ def _mismatch(value: Any, shape: Any, path: str) -> tuple[str, str] | None:
         for field, wanted in shape.items():
             found = value.get(field)
             # Most fields are simple and fit; only the others are worth a path.
-            if type(found) is wanted:
+            if type(found) is (wanted.shape if isinstance(wanted, Optional) else wanted):
                 continue
             if field not in value and not isinstance(wanted, Optional):
                 return f"missing field `{field}`", path

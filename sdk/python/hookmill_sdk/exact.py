@@ -2,9 +2,7 @@
 
 import json
 from decimal import Decimal
-from json.encoder import encode_basestring as quoted
-from math import isfinite
-from typing import Any, Callable
+from typing import Any
 
 from .errors import PluginError
 
@@ -41,15 +39,16 @@ def dumps(value: Any) -> str:
 
     Raises PluginError with the code `body_unwritable` for what JSON can't hold.
     """
+    _numbers.clear()
     try:
-        # The standard encoder is quick but knows no decimals.
-        return _ENCODER.encode(value)
-    except _NotPlain:
-        parts: list[str] = []
-        _write(value, parts.append)
-        return "".join(parts)
+        pieces = _ENCODER.encode(value).split(f'"{_PLACE}"')
     except (TypeError, ValueError, RecursionError) as error:
         raise _unwritable(str(error)) from None
+    if len(pieces) != len(_numbers) + 1:
+        raise _unwritable("a text is half of a surrogate pair")
+    written = [""] * (2 * len(_numbers) + 1)
+    written[::2], written[1::2] = pieces, _numbers
+    return "".join(written)
 
 
 def _integer(text: str) -> int | Number:
@@ -57,52 +56,24 @@ def _integer(text: str) -> int | Number:
     return Number(text) if text == "-0" or len(text) > 4000 else int(text)
 
 
-class _NotPlain(Exception):
-    pass
+# The standard encoder is quick but knows no decimals. So it is given a text for each, which no text that can leave the
+# component is equal to: half of a surrogate pair.
+_PLACE = "\udfff"
+_numbers: list[str] = []
 
 
-def _refuse(value: Any) -> Any:
-    raise _NotPlain
+def _place(value: Any) -> str:
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{value!r} is a {type(value).__name__}")
+    if not value.is_finite():
+        raise ValueError(f"{value!r} is no number of JSON")
+    _numbers.append(str(value))
+    return _PLACE
 
 
 # Made once, and with them a part of the component: to make one takes longer than to parse a small document.
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=_integer)
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse)
-
-
-def _write(value: Any, put: Callable[[str], None]) -> None:
-    if isinstance(value, str):
-        put(quoted(value))
-    elif isinstance(value, Number) and value.is_finite():
-        put(value.text)
-    elif isinstance(value, dict):
-        separator = "{"
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise _unwritable(f"the key {key!r} is no string")
-            # Most values are text or numbers; only the others are worth a call.
-            if isinstance(item, str):
-                put(f"{separator}{quoted(key)}:{quoted(item)}")
-            elif isinstance(item, Number) and item.is_finite():
-                put(f"{separator}{quoted(key)}:{item.text}")
-            else:
-                put(f"{separator}{quoted(key)}:")
-                _write(item, put)
-            separator = ","
-        put("}" if value else "{}")
-    elif isinstance(value, (list, tuple)):
-        separator = "["
-        for item in value:
-            put(separator)
-            _write(item, put)
-            separator = ","
-        put("]" if value else "[]")
-    elif isinstance(value, Decimal) and value.is_finite():
-        put(str(value))
-    elif value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
-        put(json.dumps(value))
-    else:
-        raise _unwritable(f"{value!r} is a {type(value).__name__}")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_place)
 
 
 def _unwritable(cause: str) -> PluginError:

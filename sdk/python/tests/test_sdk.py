@@ -3,7 +3,7 @@
 import unittest
 from decimal import Decimal
 
-from hookmill_sdk import BadDocument, BadSettings, Number, Optional, PluginError, Skip, check, dumps, log, plugin
+from hookmill_sdk import BadDocument, BadSettings, Number, Optional, PluginError, Skip, check, dumps, loads, log, plugin
 from hookmill_sdk.log import Printed
 from hookmill_sdk.request import Body
 from hookmill_sdk.testing import call
@@ -29,14 +29,26 @@ class Sdk(unittest.TestCase):
 
         self.assertIsNone(run(looks).failure)
 
+    def test_each_spelling_of_a_number_is_kept(self):
+        plain = "2.50 -0 -0.0 0.0 0.000001 1234567890.1234567890123456789 123456789012345678901234567890"
+        respelled = "0.0000001 0.00000000 -0.00000012 1e5 1E+05 1.0e-2 0e0 1e400 -1E-400"
+        for text in [*plain.split(), *respelled.split()]:
+            [number] = loads(f"[{text}]")
+            self.assertEqual((dumps([number]), f"{number}"), (f"[{text}]", text))
+            self.assertEqual(Decimal(number), Decimal(text))
+        both = f'[{",".join([*plain.split(), *respelled.split()])},"1e5 stands in a text"]'
+        self.assertEqual(dumps(loads(both)), both)
+        self.assertEqual((Number("1e5").text, loads("2.50").text), ("1e5", "2.50"))
+
     def test_what_json_can_hold_is_written(self):
         for value, text in [
             ({"a": Number("1.0"), "b": [], "c": {}, "d": (1, 2.5, None, True)}, '{"a":1.0,"b":[],"c":{},"d":[1,2.5,null,true]}'),
             ({"a": 2.5, "b": '"\x1f\n'}, '{"a":2.5,"b":"\\"\\u001f\\n"}'),
             ([Decimal("2.50")], "[2.50]"),
+            ({3: Number("1E5")}, '{"3":1E5}'),
         ]:
             self.assertEqual(dumps(value), text)
-        for value in [float("nan"), {1, 2}, {"a": Number("1"), "b": float("inf")}, {3: Number("1")}, [Decimal("NaN")]]:
+        for value in [float("nan"), {1, 2}, {"a": Number("1"), "b": float("inf")}, [Decimal("NaN")], ["\udfff"], [Number("1"), "\udfff"]]:
             with self.assertRaises(PluginError) as raised:
                 dumps(value)
             self.assertEqual(raised.exception.code, "body_unwritable")
