@@ -51,7 +51,7 @@ pub struct ClientError(#[from] rustls::Error);
 #[derive(Debug, Clone)]
 pub struct Client {
     http: Http,
-    /// The same with the names of headers in title case.
+    /// The same with those names of headers in title case that nobody wrote.
     title_case: Http,
     config: ClientConfig,
 }
@@ -114,8 +114,8 @@ impl Client {
     }
 
     async fn talk(&self, request: Outgoing) -> Result<Response, Outcome> {
-        let http = if request.title_case { &self.title_case } else { &self.http };
-        let answer = http.request(self.final_form(request)).await.map_err(|error| failure(&error))?;
+        let http = if request.spelling.is_title_case() { &self.title_case } else { &self.http };
+        let answer = http.request(self.final_form(request).await).await.map_err(|error| failure(&error))?;
         let status = answer.status().as_u16();
         let (headers, mut truncated) = kept(answer.headers());
         let (mut stream, mut body) = (answer.into_body(), Vec::new());
@@ -132,8 +132,8 @@ impl Client {
     }
 
     /// Adds what is the connection's and the URL's to a request.
-    fn final_form(&self, request: Outgoing) -> http::Request<Full<Bytes>> {
-        let Outgoing { method, to, mut headers, body, title_case: _ } = request;
+    async fn final_form(&self, request: Outgoing) -> http::Request<Full<Bytes>> {
+        let Outgoing { method, to, mut headers, body, spelling } = request;
         if let Some(authorization) = authorization(to.url()) {
             headers.entry(header::AUTHORIZATION).or_insert(authorization);
         }
@@ -145,6 +145,7 @@ impl Client {
         }
         let mut request = http::Request::new(Full::new(body));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, to.uri().clone(), headers);
+        *request.extensions_mut() = spelling.for_hyper().await;
         request
     }
 }

@@ -13,6 +13,7 @@ use sha2::Sha256;
 use crate::credentials::basic;
 use crate::handles::SecretHandles;
 use crate::request::{self, BuildError, Outgoing};
+use crate::spelling::Spelling;
 
 /// The header that bears the signature.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-frappe-webhook-signature");
@@ -44,7 +45,7 @@ pub fn build(request: &Request, secret: Option<&str>, handles: Option<&SecretHan
         headers.insert(header::AUTHORIZATION, credentials);
     }
     let (to, body) = (to.without_userinfo(), Bytes::copy_from_slice(&request.body));
-    Ok(Outgoing { method, to, headers, body, title_case: true })
+    Ok(Outgoing { method, to, headers, body, spelling: Spelling::written_or_title_case(&request.headers) })
 }
 
 /// Signs a body: the base64 of its HMAC-SHA256 under the text of the secret.

@@ -13,6 +13,7 @@ use url::{Origin, Position};
 use crate::client::Client;
 use crate::destination::Destination;
 use crate::request::{Outgoing, USER_AGENT};
+use crate::spelling::Spelling;
 
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 const ALLOWED_ORIGIN: &str = "webhook-allowed-origin";
@@ -95,7 +96,7 @@ impl Handshakes {
             to: outgoing.to.clone(),
             headers,
             body: bytes::Bytes::new(),
-            title_case: false,
+            spelling: Spelling::default(),
         }
     }
 

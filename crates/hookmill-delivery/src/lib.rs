@@ -22,6 +22,7 @@ pub mod retry_after;
 pub mod route;
 pub mod signature;
 pub mod signing;
+mod spelling;
 mod token;
 
 pub use client::{Client, ClientConfig, ClientError, InvalidCertificate};
@@ -33,3 +34,4 @@ pub use request::{BuildError, Occasion, Outgoing};
 pub use route::{Route, RouteError, Sent};
 pub use signature::{InvalidSecret, SigningSecret};
 pub use signing::{Signer, SigningError};
+pub use spelling::Spelling;

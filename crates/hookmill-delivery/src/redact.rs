@@ -118,6 +118,7 @@ fn replaced(body: &[u8], secret: &[u8], mask: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spelling::Spelling;
 
     fn redacted(secrets: &[&str], said: &[u8], truncated: bool) -> String {
         let mut redaction = Redaction::default();
@@ -164,8 +165,8 @@ mod tests {
         headers.insert("x-api-key", http::HeaderValue::from_static("row-12345"));
         headers.insert("authorization", http::HeaderValue::from_static("Token tok-12345"));
         headers.insert("x-site", http::HeaderValue::from_static("site"));
-        let request =
-            Outgoing { method: http::Method::POST, to, headers, body: bytes::Bytes::new(), title_case: false };
+        let (method, body, spelling) = (http::Method::POST, bytes::Bytes::new(), Spelling::default());
+        let request = Outgoing { method, to, headers, body, spelling };
         let mut redaction = Redaction::default();
         redaction.add_those_of(&request);
         let basic = STANDARD.encode("us@er:pass/word");

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::destination::Destination;
 use crate::handles::SecretHandles;
 use crate::signing::Signer;
+use crate::spelling::Spelling;
 
 /// What receivers see as the sender.
 pub(crate) const USER_AGENT: &str = concat!("hookmill/", env!("CARGO_PKG_VERSION"));
@@ -26,8 +27,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// Over HTTP/1.1, the names of headers go out as `X-Title-Case`, as Python's `requests` has its own.
-    pub title_case: bool,
+    /// How the names of its headers are spelt.
+    pub spelling: Spelling,
 }
 
 /// A request that HTTP does not allow. It comes from a template or a plugin, so trying again does not help.
@@ -130,7 +131,8 @@ pub fn build(
         let (name, value) = header(name.as_str(), &value)?;
         headers.insert(name, value);
     }
-    Ok(Outgoing { method, to, headers, body: Bytes::copy_from_slice(&request.body), title_case: false })
+    let spelling = Spelling::written(&request.headers);
+    Ok(Outgoing { method, to, headers, body: Bytes::copy_from_slice(&request.body), spelling })
 }
 
 /// Returns the method of a request and where it goes, if HTTP allows both.

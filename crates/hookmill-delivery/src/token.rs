@@ -21,6 +21,7 @@ use crate::credentials::Shown;
 use crate::destination::Destination;
 use crate::redact::Redaction;
 use crate::request::{Outgoing, USER_AGENT};
+use crate::spelling::Spelling;
 
 /// How long a token is used whose server does not say how long it is good; a 401 ends it earlier.
 const UNTOLD: SignedDuration = SignedDuration::from_mins(10);
@@ -144,7 +145,7 @@ impl TokenSource {
             to: self.server.clone(),
             headers,
             body: Bytes::from(form.finish()),
-            title_case: false,
+            spelling: Spelling::default(),
         }
     }
 

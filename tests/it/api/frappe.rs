@@ -153,8 +153,8 @@ pub(super) fn parsed(raw: &[u8]) -> Received {
 /// webhook sets them.
 fn comparable(request: &Received, own: &BTreeSet<String>) -> (String, String, BTreeMap<String, String>, String) {
     let ignored = ["host", "user-agent", "accept-encoding"];
-    let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
-    let headers = headers.filter(|(name, _)| own.contains(name) || !ignored.contains(&name.as_str())).collect();
+    let is_compared = |name: &str| own.contains(name) || !ignored.contains(&name);
+    let headers = request.headers.iter().filter(|(name, _)| is_compared(&name.to_lowercase())).cloned().collect();
     (request.method.clone(), request.path.clone(), headers, String::from_utf8_lossy(&request.body).into_owned())
 }
 
@@ -301,21 +301,38 @@ async fn a_preview_shows_the_very_request_and_sends_nothing() {
     let sent = served.stand.receiver.only_request().await;
     assert_eq!((sent.text(), &preview["request"]["body"]), ("{\n \"t\": 1e+16\n}", &json!("{\n \"t\": 1e+16\n}")));
     let headers = preview["request"]["headers"].as_array().expect("headers");
-    let shown = headers.iter().find(|header| header[0] == "x-frappe-webhook-signature").expect("a signature");
+    let shown = headers.iter().find(|header| header[0] == "X-Frappe-Webhook-Signature").expect("a signature");
     assert_eq!(shown[1], sent.header("x-frappe-webhook-signature"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn names_of_headers_go_out_in_title_case() {
+/// Sends an event to a webhook with these fields; returns how the names of the request's headers are spelt, and how the
+/// preview shows them.
+async fn spelt(fields: Value) -> (BTreeSet<String>, BTreeSet<String>) {
     let served = Served::new().await;
-    let headers = json!([{"key": "x-first-key", "value": "1"}, {"key": "Content-type", "value": "text/x"}]);
-    served.webhook(json!({"profile": "frappe-v15", "secrets": ["any text"], "headers": headers})).await;
-    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N"}});
-    served.post("/v1/events", event.to_string()).await.ok(202);
+    served.webhook(fields).await;
+    let event = json!({"doctype": "Note", "doc_event": "on_update", "doc": {"name": "N"}}).to_string();
+    let preview = served.post("/v1/webhooks/notes/preview", event.clone()).await.ok(200);
+    served.post("/v1/events", event).await.ok(202);
     let sent = served.stand.receiver.only_request().await;
-    let names: BTreeSet<&str> = sent.headers.iter().map(|(name, _)| name.as_str()).collect();
-    for name in ["Accept", "Connection", "Content-Type", "User-Agent", "X-First-Key", "X-Frappe-Webhook-Signature"] {
-        assert!(names.contains(name), "{name} is not in {names:?}");
+    let shown = preview["request"]["headers"].as_array().expect("headers").iter();
+    let shown = shown.map(|header| header[0].as_str().expect("a name").to_owned()).collect();
+    (sent.headers.into_iter().map(|(name, _)| name).collect(), shown)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_headers_go_out_as_they_are_written() {
+    let rows = json!([
+        {"key": "x-first-KEY", "value": "1"}, {"key": "Content-type", "value": "text/x"}, {"key": "X-2nd", "value": "2"},
+    ]);
+    let written = ["x-first-KEY", "Content-type", "X-2nd"];
+    let (sent, shown) = spelt(json!({"profile": "frappe-v15", "secrets": ["any text"], "headers": rows.clone()})).await;
+    let of_requests = ["Accept", "Connection", "User-Agent", "X-Frappe-Webhook-Signature"];
+    for name in written.iter().chain(&of_requests) {
+        assert!(sent.contains(*name) && shown.contains(*name), "{name} is not in {sent:?} and {shown:?}");
+    }
+    let (sent, shown) = spelt(json!({"headers": rows})).await;
+    for name in written.iter().chain(&["user-agent", "webhook-id"]) {
+        assert!(sent.contains(*name) && shown.contains(*name), "{name} is not in {sent:?} and {shown:?}");
     }
 }
 
