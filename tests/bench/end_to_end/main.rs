@@ -27,6 +27,8 @@ struct Options {
     hookmill: PathBuf,
     /// Where the built plugins are.
     plugins: PathBuf,
+    /// Where the server's data directory is made. In memory, what a disk does by itself is out of the way.
+    data: PathBuf,
     /// A Python that has what Frappe's worker sends with.
     python: PathBuf,
     scenario: String,
@@ -41,6 +43,7 @@ impl Options {
             events: 20_000,
             hookmill: target.join("release/hookmill"),
             plugins: target.join("plugins"),
+            data: target,
             python: "python3".into(),
             scenario: "rate".into(),
             only: None,
@@ -52,6 +55,7 @@ impl Options {
                 "--events" => options.events = value().parse().expect("a number of events"),
                 "--hookmill" => options.hookmill = value().into(),
                 "--plugins" => options.plugins = value().into(),
+                "--data" => options.data = value().into(),
                 "--only" => options.only = Some(value()),
                 "--python" => options.python = value().into(),
                 // Cargo adds this one.

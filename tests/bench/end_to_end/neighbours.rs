@@ -87,12 +87,16 @@ pub(crate) async fn neighbours(options: &Options) {
     let guest = options.plugins.join("../guests-wasm/misbehaving.wasm");
     for (kind, amount) in KINDS.into_iter().filter(|(kind, _)| options.concerns(kind)) {
         server.push_as(kind, &guest).await;
-        let settings = json!({"do": kind, "bytes": amount.max(1_000), "count": amount.max(1_000)});
-        let webhook = json!({
-            "doctype": kind, "doc_event": "on_update", "request_url": format!("{}/in", receiver.url),
-            "plugin": {"name": kind, "settings": settings},
-        });
-        server.webhook_as(kind, &webhook).await;
+        let webhook = |what: &str| {
+            let settings = json!({"do": what, "bytes": amount.max(1_000), "count": amount.max(1_000)});
+            json!({
+                "doctype": kind, "doc_event": "on_update", "request_url": format!("{}/in", receiver.url),
+                "plugin": {"name": kind, "settings": settings},
+            })
+        };
+        server.webhook_as(kind, &webhook(kind)).await;
+        // A plugin that only fails is soon suspended, and then disturbs nobody. This one now and then does as it should.
+        server.webhook_as(&format!("{kind}-not"), &webhook("skip")).await;
         let event = json!({"doctype": kind, "doc_event": "on_update", "doc": {"name": "h"}}).to_string();
         let hostile = || steadily(HOSTILE, ROUND, || server.publish("application/json", event.clone()));
         side_by_side(kind, &load, async || drop(hostile().await)).await;

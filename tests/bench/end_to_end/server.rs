@@ -24,7 +24,7 @@ impl Server {
     /// Starts a server with the invoice plugin and a webhook to the receiver.
     pub(crate) async fn start(options: &Options, receiver: &Receiver) -> Self {
         // Beside the build, on a real disk: the temporary directory may be in memory.
-        let data = tempfile::tempdir_in(options.plugins.join("..")).expect("a directory");
+        let data = tempfile::tempdir_in(&options.data).expect("a directory");
         let mut child = Command::new(&options.hookmill)
             .args(["serve", "--listen", "127.0.0.1:0", "--allow", "127.0.0.0/8", "--log", "warn", "--data"])
             .arg(data.path())
