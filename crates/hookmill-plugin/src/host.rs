@@ -1,6 +1,7 @@
 //! The engine that all plugins share, and the way in for a new one.
 
 use std::hash::Hash as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,6 +98,10 @@ pub(crate) enum Allocation {
     OnDemand,
 }
 
+/// Frames of a backtrace: enough for a panic's own and those that led to it. For each the debug information is read anew,
+/// 0.4 ms for a megabyte of it, and nobody counts that as fuel.
+const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(12).unwrap();
+
 /// Everything that decides what code is made and how it runs. The compiler's process uses the same.
 pub(crate) fn engine_config(limits: &PluginLimits, allocation: Allocation) -> Config {
     let mut config = Config::new();
@@ -111,6 +116,7 @@ pub(crate) fn engine_config(limits: &PluginLimits, allocation: Allocation) -> Co
         .memory_guaranteed_dense_image_size(32 << 20)
         .max_wasm_stack(limits.stack_bytes_max)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES))
         .allocation_strategy(match allocation {
             Allocation::Pooled(concurrency) => InstanceAllocationStrategy::Pooling(pool(limits, concurrency)),
             Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
@@ -118,7 +124,7 @@ pub(crate) fn engine_config(limits: &PluginLimits, allocation: Allocation) -> Co
     config
 }
 
-/// A pool that fits the big guests: a Python component has 38 core instances, a JavaScript one 11 and 3 memories.
+/// A pool that fits the big guests: a Python component has 38 core instances, a JavaScript one 12 and 3 memories.
 fn pool(limits: &PluginLimits, concurrency: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(concurrency)

@@ -23,11 +23,7 @@ const QUEUE_LENGTH: usize = 4_096;
 
 /// Jobs of an owner that take longer than this on average are long ones. A fresh instance of the slowest well-behaved
 /// guests, in Python, takes 2 ms.
-const QUICK: Duration = Duration::from_millis(10);
-
-/// How far the threads of long jobs stand back: each gets a tenth of the time of one that does not.
-#[cfg(target_os = "linux")]
-const LONG_NICENESS: i32 = 10;
+const QUICK: Duration = Duration::from_millis(4);
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -51,6 +47,12 @@ impl Pace {
         // Two jobs that end at once may lose one of their spans, which does no harm.
         let now = if before == 0 { span } else { before - before / 8 + span / 8 };
         self.average.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// Says that a job crashed, which counts as a long one however soon it came: to find the lines of its backtrace takes
+    /// milliseconds, and a thread that is not behind others keeps its core for so long from all that were woken there.
+    pub(crate) fn crashed(&self) {
+        self.took(QUICK * 16);
     }
 }
 
@@ -172,10 +174,18 @@ pub(crate) fn long_threads(quick: usize) -> usize {
 
 /// Puts this thread behind all others that want a core.
 fn step_back() {
-    // Elsewhere, priorities are those of the process.
+    // A mere niceness would not do: whoever wakes then waits until the slice of milliseconds is over that the thread began
+    // while nobody wanted the core. Elsewhere, priorities are those of the process.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, LONG_NICENESS) {
-        tracing::debug!(%error, "threads of long guests have the priority of all others");
+    {
+        use thread_priority::unix::{
+            NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+        };
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let done = set_thread_priority_and_policy(thread_native_id(), thread_priority::ThreadPriority::Min, idle);
+        if let Err(error) = done {
+            tracing::debug!(%error, "threads of long guests have the priority of all others");
+        }
     }
 }
 
@@ -318,6 +328,21 @@ mod tests {
         assert!(!pace.is_quick());
         (0..40).for_each(|_| pace.took(Duration::from_micros(20)));
         assert!(pace.is_quick());
+        pace.crashed();
+        assert!(!pace.is_quick());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn only_long_jobs_stand_back_behind_all_else() {
+        use thread_priority::unix::{
+            NormalThreadSchedulePolicy as Policy, ThreadSchedulePolicy, thread_schedule_policy,
+        };
+        let threads = GuestThreads::start(1).expect("threads");
+        for (average, expected) in [(0, Policy::Idle), (1_000, Policy::Other), (250_000_000, Policy::Idle)] {
+            let policy = threads.run(&paced(average), || thread_schedule_policy().ok()).await.flatten();
+            assert_eq!(policy, Some(ThreadSchedulePolicy::Normal(expected)), "{average} ns");
+        }
     }
 
     #[tokio::test]
