@@ -1,10 +1,9 @@
 //! How the names of headers are spelt over HTTP/1.1: receivers exist that tell `X-API-Key` from `x-api-key`.
 
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response};
+use http::{Extensions, Response};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -43,19 +42,6 @@ impl Spelling {
     /// Tells how names are spelt that nobody wrote.
     pub(crate) fn is_title_case(&self) -> bool {
         self.title_case
-    }
-
-    /// Returns headers in the spelling in which they go out.
-    pub fn spell<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = (Cow<'a, str>, &'a HeaderValue)> {
-        headers.keys().flat_map(move |name| {
-            let written = self.written.iter().filter(move |written| written.eq_ignore_ascii_case(name.as_str()));
-            let written = written.map(|written| Cow::Borrowed(written.as_str()));
-            written.chain(std::iter::repeat_with(|| self.unwritten(name))).zip(headers.get_all(name))
-        })
-    }
-
-    fn unwritten<'a>(&self, name: &'a HeaderName) -> Cow<'a, str> {
-        if self.title_case { in_title_case(name.as_str()).into() } else { name.as_str().into() }
     }
 
     /// Returns what tells hyper of the names that were written.
@@ -98,30 +84,4 @@ fn in_title_case(name: &str) -> String {
             spelt
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stand_as_they_are_written_each_with_its_value() {
-        let written = [("X-Dup", "1"), ("content-TYPE", "a/b"), ("x-dup", "2")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut headers = HeaderMap::new();
-        for (name, value) in &written {
-            let name: HeaderName = name.parse().expect("a name");
-            headers.append(name, HeaderValue::from_str(value).expect("a value"));
-        }
-        headers.insert("webhook-id", HeaderValue::from_static("3"));
-        let shown = |spelling: &Spelling| {
-            let shown =
-                spelling.spell(&headers).map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")));
-            shown.collect::<Vec<_>>().join(", ")
-        };
-        let as_written = "X-Dup: 1, x-dup: 2, content-TYPE: a/b";
-        assert_eq!(shown(&Spelling::written(&written)), format!("{as_written}, webhook-id: 3"));
-        assert_eq!(shown(&Spelling::written_or_title_case(&written)), format!("{as_written}, Webhook-Id: 3"));
-        assert_eq!(shown(&Spelling::default()), "x-dup: 1, x-dup: 2, content-type: a/b, webhook-id: 3");
-    }
 }

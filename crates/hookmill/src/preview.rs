@@ -252,9 +252,9 @@ fn millis(span: Duration) -> u64 {
 /// The request with the headers that it would go out with.
 fn sent_form(request: Request, outgoing: &hookmill_delivery::Outgoing) -> Request {
     let headers = outgoing
-        .spelling
-        .spell(&outgoing.headers)
-        .map(|(name, value)| (name.into_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     Request { headers, ..request }
 }

@@ -15,16 +15,14 @@ pub(super) const BASE: &str = "__table_base";
 
 /// Returns what a module imports: from where, under which name, and what it is.
 pub(super) fn imports(module: &[u8]) -> anyhow::Result<Vec<(&str, &str, TypeRef)>> {
-    let mut found = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
         if let Payload::ImportSection(imports) = payload? {
-            for import in imports.into_imports() {
-                let import = import?;
-                found.push((import.module, import.name, import.ty));
-            }
+            let imports =
+                imports.into_imports().map(|import| import.map(|import| (import.module, import.name, import.ty)));
+            return Ok(imports.collect::<Result<_, _>>()?);
         }
     }
-    Ok(found)
+    Ok(Vec::new())
 }
 
 /// Returns the global at which all elements of a module begin, if it has no table but the one that it is linked with.
