@@ -120,6 +120,9 @@ fn a_panic_reaches_the_author_with_message_and_place() {
     let frames = fault.backtrace.expect("a backtrace");
     let frame = frames.lines().find(|frame| frame.starts_with("misbehaving::transform")).expect("the function");
     assert!(frame.contains("misbehaving/src/lib.rs:"), "{frames}");
+    let loaded_again = guests().host.load(&misbehaving()).expect("the guest is a plugin");
+    let again = run(&loaded_again, &event("note-on-update"), r#"{"do":"panic"}"#, &delivery("evt_1"));
+    assert_eq!(again.result.expect_err("held").backtrace, Some(frames));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! code, which is mapped and not read, lies a note with its hash and what was found out about its component. The note
 //! bears a MAC under a key that never leaves the private directory. Hashing the whole file takes longer than all else,
 //! so a note may say which file was hashed: as long as the system knows of no change to it, it is not hashed again.
-//! Native code from users is never accepted.
+//! Native code from users is never accepted. The source lines beside it are data that nobody has to trust.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Write as _};
@@ -16,8 +16,10 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::compile::{Compiled, lines_beside};
 use crate::fixture::Fixture;
 use crate::inspect::Inspection;
+use crate::lines::SourceLines;
 
 /// How old a change to a file must be before its time tells it from the next one. No system's clock for files is coarser
 /// than a tenth of this.
@@ -92,7 +94,7 @@ impl CompiledCache {
 
     /// Loads the component with this digest and what was found out about it, if it was compiled by this version of
     /// hookmill under this key.
-    pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<(Component, Inspection)> {
+    pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<(Component, SourceLines, Inspection)> {
         let file = self.file(engine, digest);
         let note = self.read_note(&file.with_extension("note"), digest)?;
         let stamp = Stamp::of(&fs::metadata(&file).ok()?);
@@ -108,11 +110,18 @@ impl CompiledCache {
         self.map(engine, &file, digest, note)
     }
 
-    fn map(&self, engine: &Engine, file: &Path, digest: &Digest, note: Note) -> Option<(Component, Inspection)> {
+    fn map(
+        &self,
+        engine: &Engine,
+        file: &Path,
+        digest: &Digest,
+        note: Note,
+    ) -> Option<(Component, SourceLines, Inspection)> {
         let component = map(engine, file)
             .inspect_err(|error| tracing::warn!(%digest, %error, "a compiled component can't be loaded"))
             .ok()?;
-        Some((component, Inspection { fixtures: note.fixtures, ..note.inspection }))
+        let lines = SourceLines::in_file(lines_beside(file));
+        Some((component, lines, Inspection { fixtures: note.fixtures, ..note.inspection }))
     }
 
     /// Loads what the compiler made just now.
@@ -121,14 +130,19 @@ impl CompiledCache {
     }
 
     /// Keeps what the compiler made of a component that was tried out: what is kept is not tried out again.
-    pub(crate) fn keep(&self, engine: &Engine, inspection: &Inspection, native: &[u8]) {
+    pub(crate) fn keep(&self, engine: &Engine, inspection: &Inspection, compiled: &Compiled) {
+        let Compiled { native, lines } = compiled;
         let file = self.file(engine, &inspection.digest);
-        let write = || {
+        let write_to = |file: &Path, bytes: &[u8]| {
             let mut new = tempfile::NamedTempFile::new_in(&self.dir)?;
-            new.write_all(native)?;
+            new.write_all(bytes)?;
             // The note must not outlive a power cut that its file did not.
             new.as_file().sync_all()?;
-            new.persist(&file).map_err(|error| error.error)
+            new.persist(file).map_err(|error| error.error)
+        };
+        let write = || {
+            lines.as_ref().map(|lines| write_to(&lines_beside(&file), lines)).transpose()?;
+            write_to(&file, native)
         };
         match write() {
             Ok(_) => {

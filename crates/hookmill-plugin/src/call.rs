@@ -15,6 +15,7 @@ use crate::fault::{fault, from_trap};
 use crate::guest::{Guest, arm, metered};
 use crate::inspect::Inspection;
 use crate::limits::PluginLimits;
+use crate::lines::SourceLines;
 use crate::problem::LoadProblem;
 use crate::warm::{Live, WarmPool};
 
@@ -32,6 +33,7 @@ struct Shared {
     pool: Arc<WarmPool>,
     pre: InstancePre<Guest>,
     exports: Exports,
+    lines: SourceLines,
     inspection: Inspection,
     description: OnceLock<Option<Description>>,
     limits: PluginLimits,
@@ -118,6 +120,7 @@ impl Plugin {
     pub(crate) fn new(
         pre: InstancePre<Guest>,
         exports: Exports,
+        lines: SourceLines,
         inspection: Inspection,
         limits: PluginLimits,
         engine_hash: Digest,
@@ -127,7 +130,7 @@ impl Plugin {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let warm = inspection.manifest.as_ref().is_some_and(|manifest| manifest.warm);
         let description = OnceLock::new();
-        let shared = Shared { number, pool, pre, exports, inspection, description, limits, engine_hash };
+        let shared = Shared { number, pool, pre, exports, lines, inspection, description, limits, engine_hash };
         Self { shared: Arc::new(shared), warm }
     }
 
@@ -195,7 +198,14 @@ impl Plugin {
         let mut store = metered(self.shared.pre.engine(), Guest::new(self.limits(), at, seed));
         let instance = arm(store.as_context_mut(), self.limits())
             .and_then(|()| self.shared.pre.instantiate(&mut store))
-            .map_err(|error| LoadProblem::DoesNotStart(from_trap(&error, &store.data().log.take(), self.limits())))?;
+            .map_err(|error| {
+                LoadProblem::DoesNotStart(from_trap(
+                    &error,
+                    &store.data().log.take(),
+                    self.limits(),
+                    &self.shared.lines,
+                ))
+            })?;
         self.exports()
             .check(&mut store, &instance)
             .map_err(|error| LoadProblem::OtherTypes { cause: format!("{error:#}") })
@@ -240,7 +250,7 @@ impl Plugin {
                 }
                 Ok(value)
             }
-            Ok(Err(error)) => Err(from_trap(&error, &log, limits)),
+            Ok(Err(error)) => Err(from_trap(&error, &log, limits, &self.shared.lines)),
             Err(_) => Err(fault("plugin_host_panic", "the host failed while it ran the plugin; please report this")),
         };
         Report { result, fuel, memory, log, warm }

@@ -11,6 +11,7 @@ use wasmtime::Engine;
 
 use crate::host::{Allocation, engine_config};
 use crate::limits::PluginLimits;
+use crate::lines::table_of;
 use crate::problem::LoadProblem;
 
 /// How far the compiler stands back behind all else that wants a core.
@@ -32,6 +33,21 @@ pub enum Compiler {
     },
 }
 
+/// What is made of a component.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// Native code.
+    pub(crate) native: Vec<u8>,
+    /// The [table](table_of) of its source lines, unless there are too many.
+    pub(crate) lines: Option<Vec<u8>>,
+}
+
+impl Compiled {
+    fn of(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
+        Ok(Self { native: engine.precompile_component(wasm)?, lines: table_of(wasm) })
+    }
+}
+
 impl Compiler {
     /// Compiles in a child process: `program` with `args`, which must end in [`compile_worker`].
     pub fn subprocess(program: impl Into<PathBuf>, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
@@ -45,9 +61,9 @@ impl Compiler {
         wasm: &[u8],
         limits: &PluginLimits,
         scratch: &Path,
-    ) -> Result<Vec<u8>, LoadProblem> {
+    ) -> Result<Compiled, LoadProblem> {
         match self {
-            Self::InProcess => engine.precompile_component(wasm).map_err(|error| compile_failed(&format!("{error:#}"))),
+            Self::InProcess => Compiled::of(engine, wasm).map_err(|error| compile_failed(&format!("{error:#}"))),
             Self::Subprocess { program, args } => compile_in_child(program, args, wasm, limits, scratch),
         }
     }
@@ -63,7 +79,7 @@ fn compile_in_child(
     wasm: &[u8],
     limits: &PluginLimits,
     scratch: &Path,
-) -> Result<Vec<u8>, LoadProblem> {
+) -> Result<Compiled, LoadProblem> {
     let host = |attempted| move |error: std::io::Error| LoadProblem::Host { attempted, cause: error.to_string() };
     let files = tempfile::tempdir_in(scratch).map_err(host("make a directory for the compiler"))?;
     let (input, output) = (files.path().join("in.wasm"), files.path().join("out.cwasm"));
@@ -89,7 +105,10 @@ fn compile_in_child(
         return Err(LoadProblem::CompileTime { secs: limits.compile_time_max.as_secs() });
     };
     match status.code() {
-        Some(0) => std::fs::read(&output).map_err(host("read what the compiler made")),
+        Some(0) => {
+            let native = std::fs::read(&output).map_err(host("read what the compiler made"))?;
+            Ok(Compiled { native, lines: std::fs::read(lines_beside(&output)).ok() })
+        }
         Some(1) => Err(compile_failed(&errors())),
         // A signal: out of CPU time (SIGXCPU, SIGKILL) or of address space (SIGABRT, SIGSEGV).
         None => {
@@ -145,6 +164,12 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     let wasm = std::fs::read(input).map_err(|error| host(error.to_string()))?;
     let engine = Engine::new(&engine_config(&PluginLimits::default(), Allocation::OnDemand))
         .map_err(|error| host(format!("{error:#}")))?;
-    let native = engine.precompile_component(&wasm).map_err(|error| WorkerError::Component(format!("{error:#}")))?;
-    std::fs::write(output, native).map_err(|error| host(error.to_string()))
+    let compiled = Compiled::of(&engine, &wasm).map_err(|error| WorkerError::Component(format!("{error:#}")))?;
+    let wrote = compiled.lines.map_or(Ok(()), |lines| std::fs::write(lines_beside(Path::new(output)), lines));
+    wrote.and_then(|()| std::fs::write(output, compiled.native)).map_err(|error| host(error.to_string()))
+}
+
+/// Returns where the source lines of native code lie.
+pub(crate) fn lines_beside(native: &Path) -> PathBuf {
+    native.with_extension("lines")
 }

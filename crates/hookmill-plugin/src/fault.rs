@@ -1,17 +1,19 @@
 //! What went wrong in a guest, in the words of its author.
 
 use hookmill_core::Fault;
-use wasmtime::{FrameSymbol, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::v1::hookmill::plugin::types::{Failure, Problem};
 use crate::guest::GrowthRefused;
 use crate::limits::PluginLimits;
+use crate::lines::{SourceFrame, SourceLines};
 
 /// Characters of a message that a guest may have chosen. It stands in each attempt and in the delivery's reason.
 const MESSAGE_CHARS_MAX: usize = 2_000;
 
-/// Characters of a backtrace, whose names the guest chose too.
+/// Lines and characters of a backtrace, whose names the guest chose too.
+const BACKTRACE_LINES_MAX: usize = 64;
 const BACKTRACE_CHARS_MAX: usize = 16_000;
 
 fn cut(text: &str, chars_max: usize) -> String {
@@ -29,7 +31,7 @@ pub fn is_the_hosts(fault: &Fault) -> bool {
 }
 
 /// Explains why a call ended without an answer. `log` is what the guest wrote: a panic tells of itself there.
-pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &PluginLimits) -> Fault {
+pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &PluginLimits, source: &SourceLines) -> Fault {
     let panic = log.iter().rev().find_map(|line| {
         let text = line.split_once(": ").map_or(line.as_str(), |(_, text)| text);
         text.contains("panicked at").then_some(text)
@@ -56,7 +58,7 @@ pub(crate) fn from_trap(error: &wasmtime::Error, log: &[String], limits: &Plugin
             None => from_message(&error.root_cause().to_string(), error.downcast_ref::<WasmBacktrace>().is_some()),
         }
     };
-    Fault { backtrace: backtrace(error), ..fault(code, message) }
+    Fault { backtrace: backtrace(error, source), ..fault(code, message) }
 }
 
 /// Explains an error without a type. One that happened outside of the guest's frames happened while the host handed
@@ -76,29 +78,28 @@ fn from_message(message: &str, in_guest: bool) -> (&'static str, String) {
     }
 }
 
-fn backtrace(error: &wasmtime::Error) -> Option<String> {
+fn backtrace(error: &wasmtime::Error, source: &SourceLines) -> Option<String> {
     let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
-    let lines: Vec<String> = frames
-        .iter()
-        .flat_map(|frame| {
-            // Its path, which debug information cuts down to the last part.
-            let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
-            let symbols = frame.symbols();
-            // The functions that were inlined come before the one that they were inlined into.
-            let inlined = symbols.len().saturating_sub(1);
-            let line = |(place, symbol): (usize, &FrameSymbol)| {
-                let name = symbol.name().filter(|_| place < inlined).map_or_else(|| name.clone(), demangled);
-                match (symbol.file(), symbol.line()) {
-                    (Some(file), Some(line)) => format!("{name} at {file}:{line}"),
-                    _ => name,
-                }
-            };
-            let lines: Vec<String> = symbols.iter().enumerate().map(line).collect();
-            if lines.is_empty() { vec![name] } else { lines }
-        })
-        .take(64)
-        .collect();
+    let lines: Vec<String> =
+        frames.iter().flat_map(|frame| in_source(frame, source)).take(BACKTRACE_LINES_MAX).collect();
     (!lines.is_empty()).then(|| cut(&lines.join("\n"), BACKTRACE_CHARS_MAX))
+}
+
+/// Returns the lines of one frame: the functions that were inlined come before the one that they were inlined into.
+fn in_source(frame: &FrameInfo, source: &SourceLines) -> Vec<String> {
+    // Its path, which debug information cuts down to the last part.
+    let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
+    let place = frame.module_offset().zip(frame.func_offset());
+    let places = place.map_or_else(Vec::new, |(place, within)| source.at(place.saturating_sub(within), place));
+    let inlined = places.len().saturating_sub(1);
+    let line = |(depth, place): (usize, &SourceFrame<'_>)| {
+        let name = place.name.filter(|_| depth < inlined).map_or_else(|| name.clone(), demangled);
+        match (place.file, place.line) {
+            (Some(file), Some(line)) => format!("{name} at {file}:{line}"),
+            _ => name,
+        }
+    };
+    if places.is_empty() { vec![name.clone()] } else { places.iter().enumerate().map(line).collect() }
 }
 
 fn demangled(name: &str) -> String {

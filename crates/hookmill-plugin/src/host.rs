@@ -1,7 +1,6 @@
 //! The engine that all plugins share, and the way in for a new one.
 
 use std::hash::Hash as _;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use crate::guest::{Guest, link};
 use crate::hash::FieldHash;
 use crate::inspect::inspect;
 use crate::limits::PluginLimits;
+use crate::lines::SourceLines;
 use crate::problem::{LoadPluginError, LoadProblem};
 use crate::trial::{self_test_delivery, try_out};
 use crate::warm::WarmPool;
@@ -98,10 +98,6 @@ pub(crate) enum Allocation {
     OnDemand,
 }
 
-/// Frames of a backtrace: enough for a panic's own and those that led to it. For each the debug information is read anew,
-/// 0.4 ms for a megabyte of it, and nobody counts that as fuel.
-const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(12).unwrap();
-
 /// Everything that decides what code is made and how it runs. The compiler's process uses the same.
 pub(crate) fn engine_config(limits: &PluginLimits, allocation: Allocation) -> Config {
     let mut config = Config::new();
@@ -115,8 +111,8 @@ pub(crate) fn engine_config(limits: &PluginLimits, allocation: Allocation) -> Co
         .memory_init_cow(true)
         .memory_guaranteed_dense_image_size(32 << 20)
         .max_wasm_stack(limits.stack_bytes_max)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-        .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES))
+        // The engine would read debug information anew for each frame, and without any bound.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .allocation_strategy(match allocation {
             Allocation::Pooled(concurrency) => InstanceAllocationStrategy::Pooling(pool(limits, concurrency)),
             Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
@@ -212,21 +208,24 @@ impl PluginHost {
         }
         let inspection = inspect(wasm, &self.limits)?;
         done(Stage::Validated);
-        let native = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
-        let component = self.cache.fresh(&self.engine, &native).map_err(|error| does_not_fit(&error))?;
+        let compiled = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
+        let component = self.cache.fresh(&self.engine, &compiled.native).map_err(|error| does_not_fit(&error))?;
         done(Stage::Compiled);
-        let plugin = self.link(&component, inspection)?;
+        if compiled.lines.is_none() {
+            tracing::warn!(digest = %inspection.digest, "a plugin has more source lines than are kept; its backtraces have names only");
+        }
+        let plugin = self.link(&component, SourceLines::here(compiled.lines.clone()), inspection)?;
         try_out(&plugin)?;
         done(Stage::Tested);
-        self.cache.keep(&self.engine, plugin.inspection(), &native);
+        self.cache.keep(&self.engine, plugin.inspection(), &compiled);
         Ok(plugin)
     }
 
     /// Loads a component that was compiled and tried out before, from what was kept then; none if nothing was, or by
     /// another version of hookmill.
     pub fn load_known(&self, digest: &Digest) -> Result<Option<Plugin>, LoadPluginError> {
-        let Some((component, inspection)) = self.cache.load(&self.engine, digest) else { return Ok(None) };
-        self.link(&component, inspection).map(Some)
+        let Some((component, lines, inspection)) = self.cache.load(&self.engine, digest) else { return Ok(None) };
+        self.link(&component, lines, inspection).map(Some)
     }
 
     /// Removes what was kept of a component that nobody knows any more. What runs of it runs on.
@@ -241,6 +240,7 @@ impl PluginHost {
     fn link(
         &self,
         component: &wasmtime::component::Component,
+        lines: SourceLines,
         inspection: crate::Inspection,
     ) -> Result<Plugin, LoadPluginError> {
         let other_types = |error: wasmtime::Error| LoadProblem::OtherTypes { cause: format!("{error:#}") };
@@ -250,7 +250,7 @@ impl PluginHost {
         let limits = wanted.within(&self.limits).map_err(|cause| LoadProblem::BadManifest { cause })?;
         let mut engine_hash = FieldHash::new("engine and limits");
         engine_hash.field(self.engine_hash.as_bytes()).field(format!("{limits:?}"));
-        let plugin = Plugin::new(pre, exports, inspection, limits, engine_hash.finish(), self.warm.clone());
+        let plugin = Plugin::new(pre, exports, lines, inspection, limits, engine_hash.finish(), self.warm.clone());
         let description = plugin.describe(&self_test_delivery()).transpose();
         Ok(plugin.described(description.map_err(LoadProblem::DoesNotDescribe)?))
     }

@@ -21,6 +21,7 @@ mod host;
 mod inspect;
 mod judge;
 mod limits;
+mod lines;
 mod log;
 mod manifest;
 mod problem;

@@ -48,12 +48,6 @@ impl Pace {
         let now = if before == 0 { span } else { before - before / 8 + span / 8 };
         self.average.store(now.max(1), Ordering::Relaxed);
     }
-
-    /// Says that a job crashed, which counts as a long one however soon it came: to find the lines of its backtrace takes
-    /// milliseconds, and a thread that is not behind others keeps its core for so long from all that were woken there.
-    pub(crate) fn crashed(&self) {
-        self.took(QUICK * 16);
-    }
 }
 
 /// What waits for a thread.
@@ -328,8 +322,6 @@ mod tests {
         assert!(!pace.is_quick());
         (0..40).for_each(|_| pace.took(Duration::from_micros(20)));
         assert!(pace.is_quick());
-        pace.crashed();
-        assert!(!pace.is_quick());
     }
 
     #[cfg(target_os = "linux")]
