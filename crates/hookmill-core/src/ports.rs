@@ -326,8 +326,8 @@ pub trait Store: Send + Sync + fmt::Debug {
         expected: Revision,
     ) -> Result<Revision, StoreError>;
 
-    /// Keeps bytes under their digest; keeping the same again is harmless.
-    async fn blob_put(&self, bytes: Vec<u8>) -> Result<Digest, StoreError>;
+    /// Keeps bytes under `digest`, which must be theirs; keeping the same again is harmless.
+    async fn blob_put(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), StoreError>;
 
     /// Returns the bytes with this digest.
     async fn blob_get(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;

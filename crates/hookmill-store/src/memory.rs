@@ -276,10 +276,9 @@ impl Store for MemoryStore {
         Ok(revision)
     }
 
-    async fn blob_put(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
-        let digest = Digest::of(&bytes);
+    async fn blob_put(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), StoreError> {
         self.state().blobs.insert(digest, Arc::new(bytes));
-        Ok(digest)
+        Ok(())
     }
 
     async fn blob_get(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

@@ -3,6 +3,7 @@
 //! Never runs SQLite on an async thread: writes go to the writer's own thread, reads to tokio's blocking pool.
 
 mod apply;
+mod blob;
 mod home;
 mod log_check;
 mod log_file;
@@ -67,6 +68,8 @@ pub struct SqliteOptions {
     /// Bytes that are kept free on the device: while less is left, the store is full for events and blobs, so that what
     /// becomes of the events it has can still be written. Without, 64 MiB, or a sixteenth of a device below 1 GiB.
     pub reserve_bytes: Option<u64>,
+    /// The most bytes of a blob that are written at once; whatever else is to be written comes in between.
+    pub blob_part_bytes: usize,
     /// Length up to which the whole file is checked for damage at the start; of a larger one, the small tables are.
     pub check_bytes_max: u64,
     /// How long to wait for another program that holds the file, such as `sqlite3` in a transaction.
@@ -87,6 +90,7 @@ impl Default for SqliteOptions {
             page_size: 8192,
             file_bytes_max: None,
             reserve_bytes: None,
+            blob_part_bytes: 128 << 10,
             check_bytes_max: 256 << 20,
             lock_timeout: Duration::from_secs(10),
             sync_each_commit: true,
@@ -106,6 +110,7 @@ pub struct SqliteStore {
     lock: Arc<Mutex<Option<Lock>>>,
     /// The number of the event at which retention looks on.
     walked: AtomicI64,
+    blob_part_bytes: usize,
 }
 
 /// Connections for reading; the semaphore says how many may work at the same time.
@@ -136,11 +141,13 @@ impl SqliteStore {
         let db = schema::open_writer(dir, &options)?;
         // SQLite syncs it too, but tells nobody if that fails.
         sync_dir(dir)?;
+        blob::trim_all(&db)?;
         let (shared, next, newest) = upkeep::load(&db)?;
         let shared = Arc::new(shared);
         let readers = (0..options.readers.max(1)).map(|_| schema::open_reader(dir)).collect::<Result<Vec<_>, _>>()?;
         let permits = Arc::new(Semaphore::new(readers.len()));
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
+        let blob_part_bytes = options.blob_part_bytes.max(1);
         let writer = Writer::new(db, dir.to_owned(), Arc::clone(&shared), options, next, newest);
         let writer = std::thread::Builder::new()
             .name("hookmill-store".into())
@@ -153,6 +160,7 @@ impl SqliteStore {
             readers: Arc::new(Readers { dir: dir.to_owned(), idle: Mutex::new(readers), permits }),
             lock: Arc::new(Mutex::new(Some(lock))),
             walked: AtomicI64::new(0),
+            blob_part_bytes,
         })
     }
 
@@ -198,6 +206,28 @@ impl SqliteStore {
             return result;
         }
         Err(Trouble::new(StoreErrorKind::Unavailable, "the store is closed").during(attempted))
+    }
+
+    /// Keeps the parts of a blob, the first one last: then it is there.
+    async fn put_parts(&self, digest: Digest, parts: &[&[u8]]) -> Result<(), StoreError> {
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        loop {
+            let mut whole = true;
+            for (place, part) in (0..count).zip(parts).rev() {
+                let bytes = part.to_vec();
+                let part = |reply| Job::BlobPart { digest, place, count, bytes, reply };
+                whole = self.write("keep a blob", part).await?;
+            }
+            if whole {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes the parts of a blob that is not there.
+    async fn trim(&self, digest: Digest) -> Result<(), StoreError> {
+        while self.write("delete a blob", |reply| Job::BlobTrim { digest, reply }).await? {}
+        Ok(())
     }
 
     async fn read<T: Send + 'static>(
@@ -310,17 +340,26 @@ impl Store for SqliteStore {
         self.write("write the configuration", |reply| Job::Config { key, value, expected, reply }).await
     }
 
-    async fn blob_put(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
-        let digest = Digest::of(&bytes);
-        self.write("keep a blob", |reply| Job::Blob { digest, bytes, reply }).await
+    async fn blob_put(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), StoreError> {
+        if self.read("keep a blob", move |db, _| blob::is_there(db, digest)).await? {
+            return Ok(());
+        }
+        let parts: Vec<&[u8]> = bytes.chunks(self.blob_part_bytes).collect();
+        let kept = self.put_parts(digest, if parts.is_empty() { &[&[]] } else { &parts }).await;
+        if kept.is_err() {
+            // What is left when this fails, too, is deleted at the next start.
+            let _left = self.trim(digest).await;
+        }
+        kept
     }
 
     async fn blob_get(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read("read a blob", move |db, _| read::blob(db, digest)).await
+        self.read("read a blob", move |db, _| blob::read(db, digest)).await
     }
 
     async fn blob_delete(&self, digest: Digest) -> Result<(), StoreError> {
-        self.write("delete a blob", |reply| Job::BlobDelete { digest, reply }).await
+        self.write("delete a blob", |reply| Job::BlobDelete { digest, reply }).await?;
+        self.trim(digest).await
     }
 
     async fn lease(&self, _partition: u32) -> Result<Fence, StoreError> {

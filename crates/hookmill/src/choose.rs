@@ -96,6 +96,9 @@ impl Inner {
     ) {
         let (Choice::Version(plugin), Some(wanted)) = (choice, &hook.webhook().plugin) else { return };
         let digest = plugin.digest();
+        if fault.is_some_and(|fault| fault.backtrace.is_some()) {
+            hook.pace.crashed();
+        }
         if run.is_none() {
             return self.plugins.not_run(&hook.tenant, &wanted.name, digest);
         }

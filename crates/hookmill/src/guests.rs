@@ -48,6 +48,12 @@ impl Pace {
         let now = if before == 0 { span } else { before - before / 8 + span / 8 };
         self.average.store(now.max(1), Ordering::Relaxed);
     }
+
+    /// Says that a job crashed, which counts as a long one however soon that was: who crashes has no claim on a core that
+    /// others want.
+    pub(crate) fn crashed(&self) {
+        self.took(QUICK * 16);
+    }
 }
 
 /// What waits for a thread.
@@ -322,6 +328,8 @@ mod tests {
         assert!(!pace.is_quick());
         (0..40).for_each(|_| pace.took(Duration::from_micros(20)));
         assert!(pace.is_quick());
+        pace.crashed();
+        assert!(!pace.is_quick());
     }
 
     #[cfg(target_os = "linux")]

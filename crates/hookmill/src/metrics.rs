@@ -201,8 +201,8 @@ impl Store for Metered {
         self.store.put_config(key, value, expected).await
     }
 
-    async fn blob_put(&self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
-        self.store.blob_put(bytes).await
+    async fn blob_put(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.store.blob_put(digest, bytes).await
     }
 
     async fn blob_get(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

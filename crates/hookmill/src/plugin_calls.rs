@@ -86,7 +86,7 @@ impl Engine {
         activate: bool,
     ) -> Result<PluginVersion, EngineError> {
         let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
-        let candidate = Candidate { wasm, activate, source: Source::Upload };
+        let candidate = Candidate::new(wasm, activate, Source::Upload).await?;
         let job = inner.plugins.receive(&tenant, &name, &candidate);
         let work = async move {
             let version = inner.upload(&tenant, &name, job, candidate).await?;
@@ -97,11 +97,17 @@ impl Engine {
     }
 
     /// Begins what [`upload_plugin`](Self::upload_plugin) does and answers at once; the upload's states tell how it goes.
-    pub fn begin_upload(&self, tenant: &TenantId, name: &PluginName, wasm: Vec<u8>, activate: bool) -> Option<Upload> {
+    pub async fn begin_upload(
+        &self,
+        tenant: &TenantId,
+        name: &PluginName,
+        wasm: Vec<u8>,
+        activate: bool,
+    ) -> Result<Upload, EngineError> {
         let (inner, tenant, name) = (self.inner.clone(), tenant.clone(), name.clone());
-        let candidate = Candidate { wasm, activate, source: Source::Upload };
+        let candidate = Candidate::new(wasm, activate, Source::Upload).await?;
         let job = inner.plugins.receive(&tenant, &name, &candidate);
-        let upload = inner.plugins.upload_state(&tenant, &name, job);
+        let upload = self.upload(&tenant, &name, job);
         self.inner.tasks.spawn(async move {
             // What becomes of it stands in the job.
             if inner.upload(&tenant, &name, job, candidate).await.is_ok() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookmill_core::{Digest, Explain as _, PluginName, TenantId};
+use hookmill_core::{Explain as _, PluginName, TenantId};
 use notify_debouncer_mini::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_mini::{Debouncer, new_debouncer};
 use tokio::sync::mpsc;
@@ -102,13 +102,13 @@ impl Inner {
             }
         };
         let tenant = TenantId::default_tenant();
-        let digest = Digest::of(&wasm);
+        let Ok(candidate) = Candidate::new(wasm, true, Source::Directory).await else { return Scanned::TryAgain };
+        let digest = candidate.digest;
         let info = self.plugins.find(&tenant, &name).await;
         let known = info.as_ref().is_some_and(|info| info.versions.iter().any(|version| version.digest == digest));
         if (at_start && known) || info.is_some_and(|info| info.active == Some(digest)) {
             return Scanned::Whole;
         }
-        let candidate = Candidate { wasm, activate: true, source: Source::Directory };
         let job = self.plugins.receive(&tenant, &name, &candidate);
         match self.upload(&tenant, &name, job, candidate).await {
             Err(EngineError::Plugin(error)) if !error.is_the_hosts() => Scanned::Whole,

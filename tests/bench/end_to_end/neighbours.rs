@@ -1,10 +1,13 @@
 //! How much later a well-behaved webhook's deliveries arrive while a hostile plugin runs beside it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use crate::Options;
 use crate::load::{Load, percentiles, steadily};
@@ -36,6 +39,13 @@ const KINDS: [(&str, u32); 9] = [
     ("log_flood", 1_000),
     ("trap", 0),
     ("panic", 0),
+];
+
+/// Uploads, one in each round: their components, bytes that nobody reads behind them, and a round that they fit into.
+const UPLOADS: [(&str, &str, usize, Duration); 3] = [
+    ("section", "rust_slack_message.wasm", 30 << 20, ROUND),
+    ("javascript", "javascript_quotation_invoice.wasm", 0, ROUND),
+    ("python", "python_quotation_invoice.wasm", 0, Duration::from_secs(8)),
 ];
 
 /// Deliveries that wait for a receiver which accepts connections and never answers.
@@ -78,7 +88,7 @@ pub(crate) async fn neighbours(options: &Options) {
     load.publish(2_000, crate::load::Way::Batches).await;
     println!(
         "{NEIGHBOUR} events a second of the neighbour, {HOSTILE} of the hostile plugin beside it, in {ROUNDS} rounds of \
-         {ROUND:?} alone and {ROUND:?} beside it\n"
+         {ROUND:?} alone and {ROUND:?} beside it; or an upload beside it\n"
     );
     println!(
         "{:<14}{:>12}{:>12}{:>12}{:>12}{:>12}{:>18}",
@@ -99,32 +109,38 @@ pub(crate) async fn neighbours(options: &Options) {
         server.webhook_as(&format!("{kind}-not"), &webhook("skip")).await;
         let event = json!({"doctype": kind, "doc_event": "on_update", "doc": {"name": "h"}}).to_string();
         let hostile = || steadily(HOSTILE, ROUND, || server.publish("application/json", event.clone()));
-        side_by_side(kind, &load, async || drop(hostile().await)).await;
+        side_by_side(kind, &load, ROUND, async || drop(hostile().await)).await;
     }
-    if options.concerns("uploads") {
-        beside_uploads(options, &server, &load).await;
+    for (kind, file, junk, round) in UPLOADS.into_iter().filter(|(kind, ..)| options.concerns(kind)) {
+        let wasm = std::fs::read(options.plugins.join(file)).expect("built");
+        let wasm = Arc::new(with_section(&wasm, &vec![0x55; junk]));
+        let uploads = AtomicU8::new(0);
+        side_by_side(kind, &load, round, async || {
+            // The same component each time but for a number, so that each is compiled anew.
+            let (number, wasm) = (uploads.fetch_add(1, Ordering::Relaxed), wasm.clone());
+            // Copying megabytes takes milliseconds, in which the neighbour's events would be late.
+            let numbered = tokio::task::spawn_blocking(move || with_section(&wasm, &[number]));
+            server.push_bytes(kind, numbered.await.expect("bytes")).await;
+        })
+        .await;
     }
     server.stop().await;
 }
 
-async fn beside_uploads(options: &Options, server: &Server, load: &Load<'_>) {
-    // The same component each time but for a number, so that each is compiled anew.
-    let wasm = std::fs::read(options.plugins.join("python_quotation_invoice.wasm")).expect("built");
-    let uploads = std::sync::atomic::AtomicU8::new(0);
-    side_by_side("uploads", load, async || {
-        let number = uploads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let numbered = [&wasm[..], &[0, 3, 1, b'n', number]].concat();
-        server.push_bytes("python", numbered).await;
-    })
-    .await;
+/// Appends a custom section without a name.
+fn with_section(component: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut wasm = component.to_vec();
+    CustomSection { name: "".into(), data: data.into() }.append_to_component(&mut wasm);
+    wasm
 }
 
 /// Measures the neighbour alone and beside `trouble` in turns, so that what else the machine does meets both.
-async fn side_by_side(kind: &str, load: &Load<'_>, trouble: impl AsyncFn()) {
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
-        let alone = load.latencies(NEIGHBOUR, ROUND).await;
-        let (beside, ()) = tokio::join!(load.latencies(NEIGHBOUR, ROUND), trouble());
+async fn side_by_side(kind: &str, load: &Load<'_>, round: Duration, trouble: impl AsyncFn()) {
+    let count = ROUNDS * ROUND.as_secs() as usize / round.as_secs() as usize;
+    let mut rounds = Vec::with_capacity(count);
+    for _ in 0..count {
+        let alone = load.latencies(NEIGHBOUR, round).await;
+        let (beside, ()) = tokio::join!(load.latencies(NEIGHBOUR, round), trouble());
         rounds.push((alone, beside));
     }
     let (alone, beside) = pooled(rounds.iter());

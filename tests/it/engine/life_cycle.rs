@@ -31,7 +31,7 @@ fn misbehaves(how: &str) -> serde_json::Value {
 async fn an_upload_goes_through_its_states_in_sight() {
     let stand = Stand::new().await;
     let name = plugin_name("p");
-    let upload = stand.engine.begin_upload(&tenant(), &name, misbehaving(), true).expect("begun");
+    let upload = stand.engine.begin_upload(&tenant(), &name, misbehaving(), true).await.expect("begun");
     assert_eq!(upload.state, Received);
     let ended = wait_for("the upload to end", async || {
         let upload = stand.engine.upload(&tenant(), &name, upload.id).expect("known");
@@ -286,7 +286,7 @@ async fn a_rollback_waits_for_nobody_who_compiles() {
     let slow = Compiler::subprocess("sh", ["-c", "exec sleep 10"]);
     let stand = stand.restart_with(|config| config.compiler = slow).await;
     let name = plugin_name("other");
-    let upload = stand.engine.begin_upload(&tenant(), &name, misbehaving(), true).expect("begun");
+    let upload = stand.engine.begin_upload(&tenant(), &name, misbehaving(), true).await.expect("begun");
     let state = async || stand.engine.upload(&tenant(), &name, upload.id).expect("known").state;
     wait_until("the upload to be compiled", async || state().await == Validated).await;
     let (back, _) = stand.engine.rollback_plugin(&tenant(), &plugin_name("p"), false).await.expect("rolled back");

@@ -55,7 +55,7 @@ pub(super) async fn upload(
     // One byte more, so that the engine says what the matter is in its own words.
     let wasm = read_body(body, limits.component_bytes_max + 1).await?;
     if !params.wait {
-        let upload = api.engine.begin_upload(&api.tenant, &name, wasm.into(), params.activate);
+        let upload = api.engine.begin_upload(&api.tenant, &name, wasm.into(), params.activate).await?;
         return Ok((StatusCode::ACCEPTED, Json(upload)).into_response());
     }
     let version = api.engine.upload_plugin(&api.tenant, &name, wasm.into(), params.activate).await?;

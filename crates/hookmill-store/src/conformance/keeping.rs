@@ -51,7 +51,7 @@ pub async fn blobs_come_back_whole(subject: &mut dyn Subject) {
     let store = subject.store();
     let large: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
     for bytes in [large.clone(), vec![], large.clone()] {
-        assert_eq!(store.blob_put(bytes.clone()).await.expect("writes"), Digest::of(&bytes));
+        store.blob_put(Digest::of(&bytes), bytes).await.expect("writes");
     }
     subject.reopen().await;
     let store = subject.store();
@@ -63,17 +63,19 @@ pub async fn blobs_come_back_whole(subject: &mut dyn Subject) {
 /// A deleted blob is gone, the others are not, and it can be kept again.
 pub async fn deleted_blobs_are_gone(subject: &mut dyn Subject) {
     let store = subject.store();
-    let kept = store.blob_put(b"kept".to_vec()).await.expect("writes");
-    let gone = store.blob_put(b"gone".to_vec()).await.expect("writes");
+    let (kept_bytes, gone_bytes) = (vec![b'k'; 1_000_000], vec![b'g'; 1_000_000]);
+    let (kept, gone) = (Digest::of(&kept_bytes), Digest::of(&gone_bytes));
+    store.blob_put(kept, kept_bytes.clone()).await.expect("writes");
+    store.blob_put(gone, gone_bytes.clone()).await.expect("writes");
     for _ in 0..2 {
         store.blob_delete(gone).await.expect("deletes, and deletes again");
     }
     subject.reopen().await;
     let store = subject.store();
     assert_eq!(store.blob_get(gone).await.expect("reads"), None);
-    assert_eq!(store.blob_get(kept).await.expect("reads"), Some(b"kept".to_vec()));
-    assert_eq!(store.blob_put(b"gone".to_vec()).await.expect("writes"), gone);
-    assert_eq!(store.blob_get(gone).await.expect("reads"), Some(b"gone".to_vec()));
+    assert_eq!(store.blob_get(kept).await.expect("reads"), Some(kept_bytes));
+    store.blob_put(gone, gone_bytes.clone()).await.expect("writes");
+    assert_eq!(store.blob_get(gone).await.expect("reads"), Some(gone_bytes));
 }
 
 /// Where room is short, the oldest settled events go before their time; what is owed stays.

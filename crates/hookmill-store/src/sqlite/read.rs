@@ -1,4 +1,4 @@
-//! The readers: pending deliveries, bodies, one delivery in full, configuration, blobs.
+//! The readers: pending deliveries, bodies, one delivery in full, configuration.
 //!
 //! Never writes; each call sees one snapshot of the file.
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hookmill_core::ports::{ConfigEntry, ConfigKey, DeliveryDetail, DeliveryKey, DeliveryRow, Pending, Revision, Work};
-use hookmill_core::{Attempt, DeliveryId, DeliveryStatus, Digest, Event, EventId, Request, TenantId};
+use hookmill_core::{Attempt, DeliveryId, DeliveryStatus, Event, EventId, Request, TenantId};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::row::{
@@ -226,14 +226,4 @@ pub(super) fn config(db: &Connection, kind: &'static str) -> Result<Vec<ConfigEn
         });
     }
     Ok(entries)
-}
-
-/// See [`hookmill_core::ports::Store::blob_get`].
-pub(super) fn blob(db: &Connection, digest: Digest) -> Result<Option<Vec<u8>>, Trouble> {
-    let mut statement = db.prepare_cached("SELECT bytes FROM blob WHERE digest = ?")?;
-    let bytes: Option<Vec<u8>> = statement.query_row([digest.as_bytes()], |row| row.get(0)).optional()?;
-    match bytes {
-        Some(bytes) if Digest::of(&bytes) != digest => Err(damaged("a blob", format!("its digest is not {digest}"))),
-        bytes => Ok(bytes),
-    }
 }

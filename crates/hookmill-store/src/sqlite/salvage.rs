@@ -141,17 +141,29 @@ impl Work {
     }
 
     fn blobs(&mut self) -> Result<(), Trouble> {
-        let mut bad = 0;
-        let mut found = vec![];
+        // A part that is lost makes its blob's digest a wrong one.
+        let mut parts: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u8>>> = BTreeMap::new();
+        if self.old.table_exists(None, "blob_part").unwrap_or(false) {
+            self.rows("blob_part", "rowid, blob, place, bytes", 1, |row| {
+                parts.entry(row.get(1)?).or_default().insert(row.get(2)?, row.get(3)?);
+                Ok(())
+            })?;
+        }
+        let (mut bad, mut found, mut others) = (0, vec![], vec![]);
         let lost = self.rows("blob", "rowid, digest, bytes", 1, |row| {
-            let (digest, bytes): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
-            if Digest::of(&bytes).as_bytes().as_slice() == digest {
-                found.push(vec![Value::Blob(digest), Value::Blob(bytes)]);
+            let (digest, first): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
+            let parts = parts.remove(&digest).unwrap_or_default();
+            let whole = parts.values().fold(first.clone(), |whole, part| [whole, part.clone()].concat());
+            if Digest::of(&whole).as_bytes().as_slice() == digest {
+                let cell = |(place, part)| vec![Value::Blob(digest.clone()), Value::Integer(place), Value::Blob(part)];
+                others.extend(parts.into_iter().map(cell));
+                found.push(vec![Value::Blob(digest), Value::Blob(first)]);
             } else {
                 bad += 1;
             }
             Ok(())
         })?;
+        insert(&self.new, "blob_part", "blob, place, bytes", &others)?;
         insert(&self.new, "blob", "digest, bytes", &found)?;
         self.done.blobs = Counted { read: found.len() as u64, lost: lost + bad };
         Ok(())

@@ -20,10 +20,13 @@ pub(super) const LOG_NAME: &str = "hookmill.db-wal";
 const APPLICATION_ID: i32 = 0x686b_6d6c;
 
 /// Grows with every change of the tables.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// What makes the tables of each version those of the next, from version 1 on.
-const STEPS: [&str; 1] = ["ALTER TABLE delivery ADD COLUMN replay TEXT; ALTER TABLE attempt ADD COLUMN replay TEXT;"];
+const STEPS: [&str; 2] = [
+    "ALTER TABLE delivery ADD COLUMN replay TEXT; ALTER TABLE attempt ADD COLUMN replay TEXT;",
+    "CREATE TABLE blob_part (blob BLOB NOT NULL, place INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (blob, place));",
+];
 
 const _: () = assert!(STEPS.len() as i32 + 1 == SCHEMA_VERSION, "a step is missing");
 
@@ -79,7 +82,9 @@ CREATE TABLE config (
   kind TEXT NOT NULL, tenant TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,
   PRIMARY KEY (kind, tenant, name)) WITHOUT ROWID;
 
+-- A blob's first part, with which it is there, and the others.
 CREATE TABLE blob (digest BLOB PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE TABLE blob_part (blob BLOB NOT NULL, place INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (blob, place));
 ";
 
 /// Opens the connection of the writer and brings the file to this version's tables.

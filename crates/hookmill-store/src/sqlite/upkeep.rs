@@ -113,16 +113,16 @@ impl Batch {
     }
 }
 
-/// Moves the log into the database if it has grown long.
+/// Moves the log into the database if it has grown to `log_bytes`.
 ///
 /// A failed sync shows here, which it would not in SQLite's own automatic checkpoint.
-pub(super) fn checkpoint(db: &Connection, options: &SqliteOptions) -> Result<(), Trouble> {
+pub(super) fn checkpoint(db: &Connection, options: &SqliteOptions, log_bytes: i64) -> Result<(), Trouble> {
     let run = |sql: &str| -> Result<(i64, i64), Trouble> {
         let mut statement = db.prepare_cached(sql)?;
         Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?)
     };
     let (pages, moved) = run("PRAGMA wal_checkpoint(NOOP)")?;
-    if pages > moved && pages * options.page_size >= options.checkpoint_bytes {
+    if pages > moved && pages * options.page_size >= log_bytes {
         run("PRAGMA wal_checkpoint(PASSIVE)")?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::apply::{Apply, Next, Staged};
 use super::row::Row;
 use super::shared::Shared;
 use super::trouble::Trouble;
-use super::{SqliteOptions, room, schema, upkeep};
+use super::{SqliteOptions, blob, room, schema, upkeep};
 
 /// The most records and bytes of one group commit: enough to make a sync cheap, small enough to answer soon.
 const GROUP_RECORDS_MAX: usize = 1024;
@@ -27,8 +27,9 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     Append(Call),
     Config { key: ConfigKey, value: Option<String>, expected: Revision, reply: Reply<Revision> },
-    Blob { digest: Digest, bytes: Vec<u8>, reply: Reply<Digest> },
+    BlobPart { digest: Digest, place: u32, count: u32, bytes: Vec<u8>, reply: Reply<bool> },
     BlobDelete { digest: Digest, reply: Reply<()> },
+    BlobTrim { digest: Digest, reply: Reply<bool> },
     Lease { reply: Reply<Fence> },
     Retain { seqs: Vec<i64>, before: i64, reply: Reply<usize> },
 }
@@ -79,6 +80,7 @@ impl Writer {
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut held = None;
         while let Some(job) = held.take().or_else(|| jobs.blocking_recv()) {
+            let log_bytes = self.log_bytes_after(&job);
             match job {
                 Job::Append(call) => {
                     let (calls, other) = gather(call, &mut jobs);
@@ -89,20 +91,16 @@ impl Writer {
                     let result = self.alone(|db| upkeep::put_config(db, &key, value.as_deref(), expected));
                     answer(reply, result, "write the configuration");
                 }
-                Job::Blob { digest, bytes, reply } => {
-                    let result = self.shortage().map_or(Ok(()), Err).and_then(|()| {
-                        self.alone(|db| {
-                            let sql = "INSERT OR IGNORE INTO blob (digest, bytes) VALUES (?, ?)";
-                            db.execute(sql, (digest.as_bytes(), &bytes))?;
-                            Ok(digest)
-                        })
-                    });
+                Job::BlobPart { digest, place, count, bytes, reply } => {
+                    let room = self.shortage().map_or(Ok(()), Err);
+                    let result = room.and_then(|()| self.alone(|db| blob::put(db, digest, place, count, &bytes)));
                     answer(reply, result, "keep a blob");
                 }
                 Job::BlobDelete { digest, reply } => {
-                    let delete = "DELETE FROM blob WHERE digest = ?";
-                    let result = self.alone(|db| Ok(db.execute(delete, [digest.as_bytes()]).map(|_| ())?));
-                    answer(reply, result, "delete a blob");
+                    answer(reply, self.alone(|db| blob::delete(db, digest)), "delete a blob");
+                }
+                Job::BlobTrim { digest, reply } => {
+                    answer(reply, self.alone(|db| blob::trim(db, digest)), "delete a blob");
                 }
                 Job::Lease { reply } => {
                     let fence = Fence(self.newest.0 + 1);
@@ -123,9 +121,17 @@ impl Writer {
                     answer(reply, result.map(|gone| gone.len()), "forget old events");
                 }
             }
-            self.tidy();
+            self.tidy(log_bytes);
         }
         self.leave();
+    }
+
+    /// Returns at which length the log is moved into the database. While a blob is written it is moved often: all of its
+    /// megabytes at once would keep events waiting for as long as that takes.
+    fn log_bytes_after(&self, job: &Job) -> i64 {
+        let often = i64::try_from(self.options.blob_part_bytes * 4).unwrap_or(i64::MAX);
+        let all = self.options.checkpoint_bytes;
+        if matches!(job, Job::BlobPart { .. }) { all.min(often) } else { all }
     }
 
     /// Moves the log into the database and lets SQLite remove it with the last connection, unless the file is in
@@ -236,7 +242,7 @@ impl Writer {
     }
 
     /// Moves what memory has gathered into the file, and the log into the database, once there is enough of it.
-    fn tidy(&mut self) {
+    fn tidy(&mut self, log_bytes: i64) {
         if self.shared.failed() {
             return;
         }
@@ -255,7 +261,7 @@ impl Writer {
                 }
             }
         }
-        if let Err(trouble) = upkeep::checkpoint(&self.db, &self.options) {
+        if let Err(trouble) = upkeep::checkpoint(&self.db, &self.options, log_bytes) {
             if trouble.fatal {
                 self.fail(&trouble.cause);
             } else {

@@ -14,8 +14,8 @@ use hookmill_core::ports::{
     Store as _, StoreError, StoreErrorKind,
 };
 use hookmill_core::{
-    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, Explain as _, JsonText, RedeliverMode, Replay,
-    Request, Response, TenantId, WebhookName,
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, EventId, Explain as _, JsonText, RedeliverMode,
+    Replay, Request, Response, TenantId, WebhookName,
 };
 use hookmill_store::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
@@ -46,6 +46,7 @@ impl Plan {
         let mut options = SqliteOptions::default();
         // So small that index batches, setting aside and checkpoints fall between the records.
         (options.index_batch, options.fresh_max, options.checkpoint_bytes) = (17, 11, 120_000);
+        options.blob_part_bytes = 4_000;
         (options.readers, options.page_size) = (1, self.page_size);
         options.sync_each_commit = self.sync_each_commit;
         // What the device has left is no part of this.
@@ -324,7 +325,8 @@ impl Hand {
         if let Some(Revision(revision)) = self.notebook.insist(put).await {
             self.notebook.note(&Note::Config { name: name.into(), revision });
         }
-        if self.notebook.insist(|| self.store.blob_put(blob(event))).await.is_some() {
+        let digest = Digest::of(&blob(event));
+        if self.notebook.insist(|| self.store.blob_put(digest, blob(event))).await.is_some() {
             self.notebook.note(&Note::Blob { number: event });
         }
         if let Some(before) = event.checked_sub(25) {

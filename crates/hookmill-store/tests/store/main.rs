@@ -70,6 +70,7 @@ mod sqlite_with_tiny_batches_conforms {
     fn tiny() -> hookmill_store::SqliteOptions {
         let mut options = hookmill_store::SqliteOptions::default();
         (options.index_batch, options.fresh_max, options.checkpoint_bytes, options.readers) = (2, 3, 1, 1);
+        options.blob_part_bytes = 50_000;
         options
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use hookmill_core::ports::{
     Appended, ConfigKey, DeliveryKey, DeliveryQuery, Fence, Revision, Store as _, StoreErrorKind,
 };
-use hookmill_core::{DeliveryState, TenantId};
+use hookmill_core::{DeliveryState, Digest, TenantId};
 use hookmill_store::{Salvaged, SqliteOptions, SqliteStore, salvage};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use rusqlite::Connection;
@@ -18,6 +18,7 @@ const FILE: &str = "hookmill.db";
 const PAGE: usize = 8192;
 const EVENTS: usize = 400;
 const WEBHOOKS: usize = 30;
+const BLOB: [u8; 50_000] = [7; 50_000];
 
 fn place(number: usize) -> ConfigKey {
     ConfigKey { tenant: TenantId::default_tenant(), kind: "webhook", name: format!("W-{number}") }
@@ -26,7 +27,9 @@ fn place(number: usize) -> ConfigKey {
 /// A store with events of which every other one is delivered, configuration and a blob, closed in good order.
 async fn directory() -> TempDir {
     let home = TempDir::new().unwrap();
-    let store = SqliteStore::open(home.path(), SqliteOptions::default()).unwrap();
+    let mut options = SqliteOptions::default();
+    options.blob_part_bytes = 20_000;
+    let store = SqliteStore::open(home.path(), options).unwrap();
     for n in 0..EVENTS {
         let answer = append(&store, &format!("E-{n}"), if n % 10 == 0 { 20_000 } else { 700 }).await.unwrap();
         let Appended::Stored(keys) = answer else { panic!("{answer:?}") };
@@ -37,7 +40,7 @@ async fn directory() -> TempDir {
     for number in 0..WEBHOOKS {
         store.put_config(place(number), Some(format!("{number:0>900}")), Revision(0)).await.unwrap();
     }
-    store.blob_put(vec![7; 50_000]).await.unwrap();
+    store.blob_put(Digest::of(&BLOB), BLOB.to_vec()).await.unwrap();
     store.close().await;
     home
 }
@@ -88,6 +91,9 @@ async fn of_a_whole_file_all_is_read() {
     assert_eq!(read(salvaged.deliveries), (EVENTS as u64, 0));
     assert_eq!(read(salvaged.attempts), (EVENTS as u64 / 2, 0));
     assert_eq!((read(salvaged.config), read(salvaged.blobs)), ((WEBHOOKS as u64, 0), (1, 0)));
+    let new = SqliteStore::open(&to.path().join("new"), SqliteOptions::default()).unwrap();
+    assert_eq!(new.blob_get(Digest::of(&BLOB)).await.unwrap(), Some(BLOB.to_vec()));
+    new.close().await;
     let found = check(&salvaged, &to.path().join("new")).await;
     for (event, _, state) in found {
         let number: usize = event.trim_start_matches("E-").parse().unwrap();

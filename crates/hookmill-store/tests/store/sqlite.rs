@@ -9,8 +9,8 @@ use hookmill_core::ports::{
     StoreErrorKind,
 };
 use hookmill_core::{
-    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, JsonText, RedeliverMode, Replay, TenantId,
-    WebhookName,
+    Attempt, DeliveryId, DeliveryState, DeliveryStatus, Digest, Event, EventId, JsonText, RedeliverMode, Replay,
+    TenantId, WebhookName,
 };
 use hookmill_store::conformance::Subject as _;
 use hookmill_store::{SqliteOptions, SqliteStore};
@@ -104,7 +104,28 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
     check(&torn, "malformed");
 }
 
-/// The tables of version 1 are those of today without what a replay says of itself.
+/// A process that ended while it wrote a blob, or deleted one, leaves nothing behind.
+#[tokio::test]
+async fn parts_of_a_blob_that_is_not_there_are_gone_after_a_restart() {
+    let mut subject = Sqlite::new(SqliteOptions::default());
+    let bytes = vec![7; 300_000];
+    subject.store.blob_put(Digest::of(&bytes), bytes.clone()).await.unwrap();
+    subject.store.close().await;
+    let file = subject.dir.path().join(FILE);
+    let parts = || -> i64 {
+        let db = Connection::open(&file).unwrap();
+        db.query_row("SELECT count(*) FROM blob_part", [], |row| row.get(0)).unwrap()
+    };
+    let of_another = "INSERT INTO blob_part SELECT x'00', place, bytes FROM blob_part";
+    Connection::open(&file).unwrap().execute_batch(of_another).unwrap();
+    assert_eq!(parts(), 4);
+    subject.reopen().await;
+    assert_eq!(subject.store.blob_get(Digest::of(&bytes)).await.unwrap(), Some(bytes));
+    subject.store.close().await;
+    assert_eq!(parts(), 2);
+}
+
+/// The tables of version 1 are those of today without what a replay says of itself, and whole blobs.
 #[tokio::test]
 async fn a_file_of_an_older_version_is_brought_up_to_date_with_all_that_is_in_it() {
     let mut subject = Sqlite::new(SqliteOptions::default());
@@ -113,7 +134,7 @@ async fn a_file_of_an_older_version_is_brought_up_to_date_with_all_that_is_in_it
     subject.store.append(vec![delivered(keys[0])], Fence(0)).await.unwrap();
     subject.store.close().await;
     let older = "ALTER TABLE delivery DROP COLUMN replay; ALTER TABLE attempt DROP COLUMN replay;
-        PRAGMA user_version = 1;";
+        DROP TABLE blob_part; PRAGMA user_version = 1;";
     Connection::open(subject.dir.path().join(FILE)).unwrap().execute_batch(older).unwrap();
     for _ in 0..2 {
         subject.reopen().await;
@@ -267,7 +288,10 @@ async fn what_is_kept_free_is_for_what_settles() {
     subject.reopen().await;
     let error = append(&subject.store, "E-2", 10).await.expect_err("no device has so much");
     assert_eq!(error.kind, StoreErrorKind::Full, "{error}");
-    assert_eq!(subject.store.blob_put(vec![1]).await.expect_err("nor for this").kind, StoreErrorKind::Full);
+    assert_eq!(
+        subject.store.blob_put(Digest::of(&[1]), vec![1]).await.expect_err("nor for this").kind,
+        StoreErrorKind::Full
+    );
     subject.store.append(vec![delivered(keys[0])], Fence(0)).await.expect("it settles");
     assert_eq!(pending_count(&subject.store).await, 0);
 }

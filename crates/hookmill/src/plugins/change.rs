@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hookmill_core::ports::{ConfigKey, Revision};
 use hookmill_core::{Digest, Explain as _, PluginName, TenantId};
-use hookmill_plugin::{LoadPluginError, Plugin};
+use hookmill_plugin::{LoadPluginError, LoadProblem, Plugin};
 
 use super::canary::{Canary, CanaryEnd};
 use super::jobs::UploadState;
@@ -15,17 +15,29 @@ use crate::EngineError;
 /// A component that is to become a version.
 #[derive(Debug)]
 pub(crate) struct Candidate {
-    pub(crate) wasm: Vec<u8>,
+    wasm: Vec<u8>,
+    pub(crate) digest: Digest,
     /// Whether it is to be the active version at once.
-    pub(crate) activate: bool,
-    pub(crate) source: Source,
+    activate: bool,
+    source: Source,
+}
+
+impl Candidate {
+    /// Hashes megabytes where nobody waits for that.
+    pub(crate) async fn new(wasm: Vec<u8>, activate: bool, source: Source) -> Result<Self, EngineError> {
+        let hashing = tokio::task::spawn_blocking(move || (Digest::of(&wasm), wasm));
+        let (digest, wasm) = hashing.await.map_err(|error| {
+            let cause = error.to_string();
+            LoadPluginError::from(LoadProblem::Host { attempted: "hash the component", cause })
+        })?;
+        Ok(Self { wasm, digest, activate, source })
+    }
 }
 
 impl Plugins {
     /// Begins the job of an upload; returns its number.
     pub(crate) fn receive(&self, tenant: &TenantId, name: &PluginName, candidate: &Candidate) -> u64 {
-        let digest = Digest::of(&candidate.wasm);
-        self.jobs.receive(tenant, name, digest, candidate.source, self.clock.now())
+        self.jobs.receive(tenant, name, candidate.digest, candidate.source, self.clock.now())
     }
 
     /// Takes a version in and, if asked, makes it the active one. A failure leaves everything as it was.
@@ -65,14 +77,14 @@ impl Plugins {
         candidate: Candidate,
         keep: impl Fn(&Digest) -> bool,
     ) -> Result<PluginVersion, EngineError> {
-        let Candidate { wasm, activate, source } = candidate;
+        let Candidate { wasm, digest, activate, source } = candidate;
         let (plugin, wasm) = self.load(tenant, wasm, Some(job)).await?;
         // Else an upload that forgets this component elsewhere could delete it before it is known here.
         let _turn = self.keeping.lock().await;
-        self.store.blob_put(wasm).await?;
+        self.store.blob_put(digest, wasm).await?;
         let inspection = plugin.inspection();
         let version = PluginVersion {
-            digest: inspection.digest,
+            digest,
             state: if activate { VersionState::Active } else { VersionState::Staged },
             added_at: self.clock.now(),
             source,
@@ -83,7 +95,7 @@ impl Plugins {
             description: plugin.description().cloned(),
             fixtures: inspection.fixtures.len(),
         };
-        let (digest, answer) = (version.digest, version.clone());
+        let answer = version.clone();
         let mut forgotten = vec![];
         self.change(tenant, name, true, &[plugin], |stored| {
             stored.versions.retain(|known| known.digest != digest);

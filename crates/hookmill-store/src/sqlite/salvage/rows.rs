@@ -21,8 +21,9 @@ pub(super) fn each_row(
         let sql = format!("SELECT rowid FROM {table} ORDER BY rowid {order} LIMIT 1");
         db.query_row(&sql, [], |row| row.get(0)).optional().ok().flatten()
     };
-    // An end that can't be read hides what is beyond it: then the numbers that were given out say where to look.
-    let highest = end("DESC").unwrap_or_else(|| given_out(db, grain));
+    // An end that can't be read hides what is before it: then the numbers that were given out, as far as they were
+    // noted, and what can be reached from the other end say where to look.
+    let highest = end("DESC").unwrap_or_else(|| given_out(db, grain).max(reachable(db, table, end("").unwrap_or(0))));
     let lowest = end("").unwrap_or(if highest > 0 { 1 } else { return Ok(0) });
     let reader = Reader { db, sql: format!("SELECT {columns} FROM {table}"), grain };
     let mut found: Vec<i64> = vec![];
@@ -50,6 +51,20 @@ fn given_out(db: &Connection, grain: i64) -> i64 {
         value.unwrap_or(0)
     };
     next(upkeep::NEXT_EVENT).max(next(upkeep::INDEXED)).max(next(upkeep::NEXT_ATTEMPT)).saturating_mul(grain)
+}
+
+/// The highest key that is found by going up from `key` in ever longer steps, and then in ever shorter ones.
+fn reachable(db: &Connection, table: &str, mut key: i64) -> i64 {
+    let sql = format!("SELECT rowid FROM {table} WHERE rowid >= ? ORDER BY rowid LIMIT 1");
+    let next = |from: i64| -> Option<i64> { db.query_row(&sql, [from], |row| row.get(0)).ok() };
+    let (mut step, mut longer) = (1_i64, true);
+    while step > 0 {
+        let found = key.checked_add(step).and_then(next);
+        longer &= found.is_some();
+        key = found.unwrap_or(key);
+        step = if longer { step.saturating_mul(2) } else { step / 2 };
+    }
+    key
 }
 
 struct Reader<'a> {
