@@ -18,7 +18,7 @@ const FILE: &str = "hookmill.db";
 const PAGE: usize = 8192;
 const EVENTS: usize = 400;
 const WEBHOOKS: usize = 30;
-const BLOB: [u8; 50_000] = [7; 50_000];
+static BLOB: [u8; 50_000] = [7; 50_000];
 
 fn place(number: usize) -> ConfigKey {
     ConfigKey { tenant: TenantId::default_tenant(), kind: "webhook", name: format!("W-{number}") }
