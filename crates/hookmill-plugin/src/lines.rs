@@ -48,7 +48,7 @@ pub(crate) struct SourceFrame<'a> {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Table {
     texts: IndexSet<String>,
-    /// The frames at some place, innermost first. The first one has none.
+    /// The frames at some place, innermost first.
     stacks: IndexSet<Vec<Frame>>,
     functions: Vec<Function>,
 }

@@ -244,7 +244,7 @@ impl Explain for LoadProblem {
             }
             Self::BadManifest { .. } => "correct plugin.toml and run `hookmill plugin build` again".into(),
             Self::CompileFailed { .. } => "build the plugin with a released toolchain; if it persists, report it with the file".into(),
-            Self::CompileLimit { .. } | Self::CompileTime { .. } => "make the component smaller: fewer dependencies, no generated tables".into(),
+            Self::CompileLimit { .. } | Self::CompileTime { .. } => "make the component smaller: fewer dependencies, no generated tables, of debug information the lines only".into(),
             Self::BadFixtures { .. } => {
                 "build it with `hookmill plugin build`, which checks the files in its tests directory".into()
             }

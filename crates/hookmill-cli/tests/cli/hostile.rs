@@ -85,7 +85,7 @@ fn bomb() -> Vec<u8> {
 #[test]
 fn memory_that_misbehaving_plugins_took_comes_back() {
     let site = site(&[]);
-    let kinds = ["loop", "allocate", "big_output", "log_flood", "many_headers", "panic"];
+    let kinds = ["loop", "recurse", "allocate", "big_output", "log_flood", "many_headers", "trap", "panic"];
     for kind in kinds {
         let file = component("misbehaving.wasm");
         site.server.call(["plugin", "push", file.to_str().expect("UTF-8"), "--name", kind]).ok();

@@ -126,12 +126,12 @@ impl Writer {
         self.leave();
     }
 
-    /// Returns at which length the log is moved into the database. While a blob is written it is moved often: all of its
-    /// megabytes at once would keep events waiting for as long as that takes.
+    /// Returns at which length the log is moved into the database. While a blob is written, up to its last part, it is moved
+    /// often: all of its megabytes at once would keep events waiting for as long as that takes.
     fn log_bytes_after(&self, job: &Job) -> i64 {
         let often = i64::try_from(self.options.blob_part_bytes * 4).unwrap_or(i64::MAX);
         let all = self.options.checkpoint_bytes;
-        if matches!(job, Job::BlobPart { .. }) { all.min(often) } else { all }
+        if matches!(job, Job::BlobPart { place: 1.., .. }) { all.min(often) } else { all }
     }
 
     /// Moves the log into the database and lets SQLite remove it with the last connection, unless the file is in

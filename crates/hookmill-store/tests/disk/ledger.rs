@@ -75,7 +75,8 @@ impl Ledger {
             let entry = entries.iter().find(|entry| entry.key.name == *name);
             let entry = entry.ok_or_else(|| format!("the configuration {name} is gone"))?;
             // One more may have been written and not yet heard of.
-            let newest = entry.revision.0 - revision <= 1 && entry.value == config_value(name, entry.revision.0);
+            let newer = entry.revision.0.checked_sub(revision);
+            let newest = newer.is_some_and(|newer| newer <= 1) && entry.value == config_value(name, entry.revision.0);
             if !newest {
                 return Err(format!("the configuration {name} is {entry:?}, not at revision {revision}"));
             }
