@@ -14,6 +14,7 @@ use hookmill_testing::{envelope, example_plugin, misbehaving};
 use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
+use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use crate::shape::wit_shaped;
 
@@ -104,7 +105,7 @@ fn a_component_of_megabytes_of_sections_that_nobody_reads_runs_like_any_other() 
     let dir = TempDir::new().expect("a folder");
     let host = host(&dir);
     let small = example_plugin("rust_slack_message");
-    let plugin = host.load(&with_section(&small, b"junk", &vec![0x55; 30 << 20])).expect("a plugin");
+    let plugin = host.load(&with_section(&small, "junk", &vec![0x55; 30 << 20])).expect("a plugin");
     let answer = run(&plugin, "{}");
     assert_eq!(answer.result, run(&host.load(&small).expect("a plugin"), "{}").result);
     let kept = std::fs::read_dir(dir.path()).expect("the cache").map(|file| file.expect("an entry").path());
@@ -113,24 +114,9 @@ fn a_component_of_megabytes_of_sections_that_nobody_reads_runs_like_any_other() 
 }
 
 /// Appends a custom section.
-fn with_section(component: &[u8], name: &[u8], data: &[u8]) -> Vec<u8> {
-    let leb = |mut number: usize| {
-        let mut out = vec![];
-        loop {
-            let low = u8::try_from(number & 0x7f).expect("seven bits");
-            number >>= 7;
-            out.push(if number == 0 { low } else { low | 0x80 });
-            if number == 0 {
-                return out;
-            }
-        }
-    };
+fn with_section(component: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
     let mut wasm = component.to_vec();
-    wasm.push(0);
-    wasm.extend(leb(1 + name.len() + data.len()));
-    wasm.extend(leb(name.len()));
-    wasm.extend(name);
-    wasm.extend(data);
+    CustomSection { name: name.into(), data: data.into() }.append_to_component(&mut wasm);
     wasm
 }
 
@@ -161,7 +147,7 @@ fn what_a_manifest_promises_is_held_to_and_what_it_says_twice_is_refused() {
     assert_eq!((endless.fuel, fault(endless).code.as_str()), (1_000_000, "plugin_out_of_fuel"));
     assert_eq!(fault(hungry).code, "plugin_out_of_memory");
     let once = Manifest::embed(modest, &misbehaving()).expect("a manifest");
-    let error = host.load(&with_section(&once, b"hookmill:plugin.toml", b"name = \"another\"")).expect_err("refused");
+    let error = host.load(&with_section(&once, "hookmill:plugin.toml", b"name = \"another\"")).expect_err("refused");
     assert_eq!(error.code(), "plugin_bad_manifest");
     assert!(error.to_string().contains("more than one"), "{error}");
 }
@@ -186,7 +172,7 @@ fn what_is_shown_of_a_component_has_a_bound() {
     let host = host(&dir);
     let plain = misbehaving();
     let long = format!("name = \"long\"\ndescription = \"{}\"\n", "x".repeat(70_000));
-    let error = host.load(&with_section(&plain, b"hookmill:plugin.toml", long.as_bytes())).expect_err("refused");
+    let error = host.load(&with_section(&plain, "hookmill:plugin.toml", long.as_bytes())).expect_err("refused");
     assert!(error.to_string().contains("more than"), "{error}");
 
     let exports: String = (0..1_500).map(|n| format!("(export \"e{n}\" (func $f))")).collect();
@@ -209,7 +195,7 @@ fn a_schema_that_would_take_for_ever_is_refused() {
     }
     chain += "[settings.\"$defs\".d40]\ntype = \"string\"\n";
     let error =
-        host(&dir).load(&with_section(&misbehaving(), b"hookmill:plugin.toml", chain.as_bytes())).expect_err("refused");
+        host(&dir).load(&with_section(&misbehaving(), "hookmill:plugin.toml", chain.as_bytes())).expect_err("refused");
     assert_eq!(error.code(), "plugin_bad_manifest");
     assert!(error.to_string().contains("81 references"), "{error}");
 }

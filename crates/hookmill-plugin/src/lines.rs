@@ -93,17 +93,15 @@ impl SourceLines {
 
     /// Reads the table. Without one a backtrace has names only, so a failure is told to the log.
     fn read(&self) -> Table {
-        let bytes = match &self.kept {
-            Kept::Here(bytes) => Ok(bytes.clone()),
+        let decode = |bytes: &[u8]| postcard::from_bytes(bytes).map_err(|error| error.to_string());
+        let read = match &self.kept {
+            Kept::Here(table) => table.as_deref().map_or_else(|| Ok(Table::default()), decode),
             Kept::File(file) => match std::fs::read(file) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                read => read.map(Some),
+                Ok(table) => decode(&table),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Table::default()),
+                Err(error) => Err(error.to_string()),
             },
         };
-        let read = bytes.map_err(|error| error.to_string()).and_then(|bytes| match bytes {
-            Some(bytes) => postcard::from_bytes(&bytes).map_err(|error| error.to_string()),
-            None => Ok(Table::default()),
-        });
         read.unwrap_or_else(|error| {
             tracing::warn!(error, "the source lines of a plugin can't be read; its backtraces have names only");
             Table::default()

@@ -153,7 +153,7 @@ impl Work {
         let lost = self.rows("blob", "rowid, digest, bytes", 1, |row| {
             let (digest, first): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
             let parts = parts.remove(&digest).unwrap_or_default();
-            let whole = parts.values().fold(first.clone(), |whole, part| [whole, part.clone()].concat());
+            let whole = std::iter::once(&first).chain(parts.values()).map(Vec::as_slice).collect::<Vec<_>>().concat();
             if Digest::of(&whole).as_bytes().as_slice() == digest {
                 let cell = |(place, part)| vec![Value::Blob(digest.clone()), Value::Integer(place), Value::Blob(part)];
                 others.extend(parts.into_iter().map(cell));
