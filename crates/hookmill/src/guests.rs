@@ -5,123 +5,25 @@
 //! a core. So a plugin that computes for as long as it may slows down its own webhook and others of its kind, and nobody
 //! else.
 
-use std::collections::VecDeque;
+mod pace;
+mod queue;
+
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
+
+pub(crate) use self::pace::Pace;
+use self::queue::{Kind, Queue};
 
 /// Bytes of stack: the guest's own limit, the host's frames, and room to spare.
 const STACK_BYTES: usize = 4 << 20;
 
 /// Jobs that may wait for a thread; who comes later waits to hand the job over.
 const QUEUE_LENGTH: usize = 4_096;
-
-/// Jobs of an owner that take longer than this on average are long ones. A fresh instance of the slowest well-behaved
-/// guests, in Python, takes 2 ms.
-const QUICK: Duration = Duration::from_millis(4);
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// How long the jobs of one owner take.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    /// Nanoseconds, as a moving average over about eight jobs; 0 as long as none has ended.
-    average: AtomicU64,
-}
-
-impl Pace {
-    /// Tells whether the next job may be expected to end soon. Of an owner that nobody knows yet nothing is expected.
-    pub(crate) fn is_quick(&self) -> bool {
-        let average = self.average.load(Ordering::Relaxed);
-        average > 0 && u128::from(average) <= QUICK.as_nanos()
-    }
-
-    pub(crate) fn took(&self, span: Duration) {
-        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let before = self.average.load(Ordering::Relaxed);
-        // Two jobs that end at once may lose one of their spans, which does no harm.
-        let now = if before == 0 { span } else { before - before / 8 + span / 8 };
-        self.average.store(now.max(1), Ordering::Relaxed);
-    }
-
-    /// Says that a job crashed, which counts as a long one however soon that was: who crashes has no claim on a core that
-    /// others want.
-    pub(crate) fn crashed(&self) {
-        self.took(QUICK * 16);
-    }
-}
-
-/// What waits for a thread.
-#[derive(Default)]
-struct Queue {
-    quick: VecDeque<(Arc<Pace>, Job)>,
-    /// Owners of long jobs in the order of their turns, each with its jobs.
-    long: VecDeque<(Arc<Pace>, VecDeque<Job>)>,
-    /// Whether a job was moved from the quick ones to the long ones of which no thread was told yet.
-    turned: bool,
-    stopped: bool,
-}
-
-/// Which jobs a thread runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Quick,
-    Long,
-}
-
-impl Queue {
-    /// Adds a job; returns of which kind it is.
-    fn push(&mut self, pace: Arc<Pace>, job: Job) -> Kind {
-        if pace.is_quick() {
-            self.quick.push_back((pace, job));
-            return Kind::Quick;
-        }
-        match self.long.iter_mut().find(|(owner, _)| Arc::ptr_eq(owner, &pace)) {
-            Some((_, jobs)) => jobs.push_back(job),
-            None => self.long.push_back((pace, VecDeque::from([job]))),
-        }
-        Kind::Long
-    }
-
-    fn take(&mut self, kind: Kind) -> Option<Job> {
-        match kind {
-            Kind::Quick => self.take_quick(),
-            Kind::Long => self.take_long(),
-        }
-    }
-
-    fn take_quick(&mut self) -> Option<Job> {
-        while let Some((pace, job)) = self.quick.pop_front() {
-            if pace.is_quick() {
-                return Some(job);
-            }
-            // Its owner turned out to take long while it waited.
-            self.push(pace, job);
-            self.turned = true;
-        }
-        None
-    }
-
-    fn take_long(&mut self) -> Option<Job> {
-        let (owner, mut jobs) = self.long.pop_front()?;
-        let job = jobs.pop_front()?;
-        if !jobs.is_empty() {
-            self.long.push_back((owner, jobs));
-        }
-        Some(job)
-    }
-
-    /// Tells whether there is nothing to do for a thread of this kind, nor will be once nothing comes any more: quick jobs may
-    /// yet turn into long ones.
-    fn is_empty_for(&self, kind: Kind) -> bool {
-        self.quick.is_empty() && (kind == Kind::Quick || self.long.is_empty())
-    }
-}
 
 #[derive(Default)]
 struct Shared {
@@ -268,69 +170,8 @@ impl GuestThreads {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
+    use super::pace::paced;
     use super::*;
-
-    fn paced(average: u64) -> Arc<Pace> {
-        Arc::new(Pace { average: AtomicU64::new(average) })
-    }
-
-    /// Queues jobs that note their name, runs those of one kind one after another, and returns the names.
-    fn order(queue: &mut Queue, kind: Kind) -> Vec<&'static str> {
-        let mut names = vec![];
-        while let Some(job) = queue.take(kind) {
-            job();
-            names.extend(NAMES.take());
-        }
-        names
-    }
-
-    thread_local! {
-        static NAMES: Cell<Option<&'static str>> = const { Cell::new(None) };
-    }
-
-    fn push(queue: &mut Queue, pace: &Arc<Pace>, name: &'static str) {
-        queue.push(pace.clone(), Box::new(move || NAMES.set(Some(name))));
-    }
-
-    #[test]
-    fn long_jobs_take_turns_by_owner_and_leave_threads_to_quick_ones() {
-        let (quick, slow, slower) = (paced(1_000), paced(50_000_000), paced(500_000_000));
-        let mut queue = Queue::default();
-        for (pace, name) in
-            [(&slow, "s1"), (&slow, "s2"), (&quick, "q1"), (&slower, "t1"), (&quick, "q2"), (&paced(0), "u1")]
-        {
-            push(&mut queue, pace, name);
-        }
-        assert_eq!(order(&mut queue, Kind::Quick), ["q1", "q2"]);
-        assert_eq!(order(&mut queue, Kind::Long), ["s1", "t1", "u1", "s2"]);
-    }
-
-    #[test]
-    fn a_job_whose_owner_turns_out_to_take_long_goes_to_the_long_ones() {
-        let pace = paced(1_000);
-        let mut queue = Queue::default();
-        push(&mut queue, &pace, "a");
-        push(&mut queue, &pace, "b");
-        pace.took(Duration::from_millis(250));
-        assert_eq!(order(&mut queue, Kind::Quick), [""; 0]);
-        assert_eq!(order(&mut queue, Kind::Long), ["a", "b"]);
-    }
-
-    #[test]
-    fn an_owner_is_quick_once_its_jobs_were_and_long_when_they_are_no_more() {
-        let pace = paced(0);
-        assert!(!pace.is_quick());
-        pace.took(Duration::from_micros(20));
-        assert!(pace.is_quick());
-        pace.took(Duration::from_millis(250));
-        assert!(!pace.is_quick());
-        (0..40).for_each(|_| pace.took(Duration::from_micros(20)));
-        assert!(pace.is_quick());
-        pace.crashed();
-        assert!(!pace.is_quick());
-    }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
