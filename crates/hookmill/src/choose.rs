@@ -77,7 +77,8 @@ impl Inner {
         }
         let pace = hook.pace.clone();
         let (hook, event, id) = (hook.clone(), event.clone(), *id);
-        self.guests.run(&pace, move || prepare(&hook, plugin.as_ref(), &event, &id)).await.unwrap_or_else(|| {
+        let job = move || prepare(&hook, plugin.as_ref(), &event, &id);
+        self.guests.run(&pace, job, Prepared::has_failed).await.unwrap_or_else(|| {
             Prepared::failed(
                 "plugin_host_panic",
                 "the host failed while it rendered the request; please report this".into(),

@@ -161,7 +161,8 @@ impl Inner {
         let (event, id) = (Arc::new(detail.event), row.id);
         let (active, staged) = (active.clone(), staged.clone());
         let run = move || (prepare(&hook, Some(&active), &event, &id), prepare(&hook, Some(&staged), &event, &id));
-        let (active, staged) = self.guests.run(&Arc::default(), run).await.ok_or(EngineError::ShuttingDown)?;
+        let (active, staged) =
+            self.guests.run(&Arc::default(), run, |_| false).await.ok_or(EngineError::ShuttingDown)?;
         let fuel = |prepared: &Prepared| prepared.run.as_ref().map_or(0, |run| run.fuel);
         let memory = |prepared: &Prepared| prepared.run.as_ref().map_or(0, |run| run.memory);
         let fuel = CostChange { active: fuel(&active), staged: fuel(&staged) };

@@ -120,7 +120,7 @@ impl Inner {
             let seed = DeliveryId::of(tenant, &any, name);
             // None only while the engine is being torn down.
             self.guests
-                .run(&Arc::default(), move || plugin.check_settings(&settings, &seed))
+                .run(&Arc::default(), move || plugin.check_settings(&settings, &seed), |_| false)
                 .await
                 .unwrap_or(Ok(()))?;
         }
@@ -299,6 +299,7 @@ impl Engine {
         inner.stop.cancel();
         inner.scheduler().close();
         inner.tasks.close();
+        inner.guests.hurry();
         let ended = tokio::time::timeout(grace, inner.tasks.wait()).await;
         let (waiting, in_flight) = self.load();
         let guests = inner.clone();

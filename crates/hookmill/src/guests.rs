@@ -2,8 +2,8 @@
 //!
 //! Jobs whose owner is known to be quick have threads of their own. Those of owners that take long, or of whom nothing is
 //! known yet, share a few others, in turns; where the system has priorities, these come after everything else that wants
-//! a core. So a plugin that computes for as long as it may slows down its own webhook and others of its kind, and nobody
-//! else.
+//! a core; and an owner whose job failed rests before the next. So a plugin that takes whatever it may slows down its own
+//! webhook and others of its kind, and nobody else.
 
 mod pace;
 mod queue;
@@ -48,7 +48,8 @@ impl Shared {
     fn work(&self, kind: Kind) {
         let mut queue = self.queue();
         loop {
-            let job = queue.take(kind);
+            let now = now();
+            let job = queue.take(kind, now);
             if std::mem::take(&mut queue.turned) || (kind == Kind::Quick && queue.stopped) {
                 self.long_came.notify_all();
             }
@@ -56,7 +57,13 @@ impl Shared {
                 if queue.stopped && queue.is_empty_for(kind) {
                     return;
                 }
-                queue = self.came(kind).wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue = match queue.rests_until(now).filter(|_| kind == Kind::Long) {
+                    Some(until) => {
+                        let waited = self.came(kind).wait_timeout(queue, until.duration_since(now));
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                    None => self.came(kind).wait(queue).unwrap_or_else(PoisonError::into_inner),
+                };
                 continue;
             };
             drop(queue);
@@ -67,6 +74,11 @@ impl Shared {
             queue = self.queue();
         }
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "spans of single jobs, which no clock of a test should bend")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Returns how many threads for long jobs stand beside so many for quick ones.
@@ -125,22 +137,24 @@ impl GuestThreads {
     }
 
     /// Runs `job`, whose owner has this pace, on one of the threads; none if it panicked or the threads have stopped.
+    /// `failed` tells of a result whether the guest failed, after which its owner rests.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         pace: &Arc<Pace>,
         job: impl FnOnce() -> T + Send + 'static,
+        failed: fn(&T) -> bool,
     ) -> Option<T> {
         let _place = self.room.acquire().await.ok()?;
         let (answer, answered) = oneshot::channel();
         let owner = pace.clone();
         let job = Box::new(move || {
-            #[allow(
-                clippy::disallowed_methods,
-                reason = "a span of this job alone, which no clock of a test should bend"
-            )]
-            let begun = Instant::now();
+            let begun = now();
             let result = job();
-            owner.took(begun.elapsed());
+            let ended = now();
+            owner.took(ended - begun);
+            if failed(&result) {
+                owner.failed(ended - begun, ended);
+            }
             // Nobody waits any more if the engine is being torn down.
             let _unheard = answer.send(result).is_err();
         });
@@ -155,8 +169,15 @@ impl GuestThreads {
         answered.await.ok()
     }
 
+    /// Lets nobody rest any more, so that those who wait for the end of all jobs need not wait for that too.
+    pub(crate) fn hurry(&self) {
+        self.shared.queue().hurries = true;
+        self.shared.long_came.notify_all();
+    }
+
     /// Stops taking jobs and waits for those that are there.
     pub(crate) fn stop(&self) {
+        self.hurry();
         self.shared.queue().stopped = true;
         self.shared.quick_came.notify_all();
         self.shared.long_came.notify_all();
@@ -181,7 +202,7 @@ mod tests {
         };
         let threads = GuestThreads::start(1).expect("threads");
         for (average, expected) in [(0, Policy::Idle), (1_000, Policy::Other), (250_000_000, Policy::Idle)] {
-            let policy = threads.run(&paced(average), || thread_schedule_policy().ok()).await.flatten();
+            let policy = threads.run(&paced(average), || thread_schedule_policy().ok(), |_| false).await.flatten();
             assert_eq!(policy, Some(ThreadSchedulePolicy::Normal(expected)), "{average} ns");
         }
     }
@@ -190,12 +211,12 @@ mod tests {
     async fn jobs_are_run_panics_are_told_and_stopped_threads_take_nothing() {
         let threads = GuestThreads::start(1).expect("threads");
         let pace = paced(0);
-        assert_eq!(threads.run(&pace, || 7).await, Some(7));
+        assert_eq!(threads.run(&pace, || 7, |_| false).await, Some(7));
         #[allow(clippy::panic, reason = "what is tested")]
-        let panicked = threads.run(&pace, || panic!("on purpose")).await;
+        let panicked = threads.run(&pace, || panic!("on purpose"), |_| false).await;
         assert_eq!(panicked, None::<()>);
-        assert_eq!(threads.run(&pace, || 8).await, Some(8));
+        assert_eq!(threads.run(&pace, || 8, |_| false).await, Some(8));
         threads.stop();
-        assert_eq!(threads.run(&pace, || 9).await, None);
+        assert_eq!(threads.run(&pace, || 9, |_| false).await, None);
     }
 }

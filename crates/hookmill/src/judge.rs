@@ -39,12 +39,13 @@ impl Inner {
         };
         let Some(plugin) = plugin.filter(Plugin::judges) else { return asks_nobody(outcome) };
         let (job_hook, job_event, job_id, answer) = (hook.clone(), event.clone(), *id, response.clone());
-        let report = self.guests.run(&hook.pace, move || {
+        let judge = move || {
             let plugin_use = job_hook.webhook().plugin.as_ref()?;
             let judge =
                 Judge { event: &job_event, response: &answer, settings: &plugin_use.settings, delivery: &job_id };
             Some(plugin.judge(&judge)?.into_run(plugin_use.name.clone(), &plugin))
-        });
+        };
+        let report = self.guests.run(&hook.pace, judge, |report| matches!(report, Some((Err(_), _))));
         let Some((result, run)) = report.await.flatten() else { return asks_nobody(outcome) };
         let (outcome, fault) = match result {
             Ok(judgement) => (Outcome::Judged { status: response.status, judgement }, None),

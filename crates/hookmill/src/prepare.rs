@@ -29,6 +29,11 @@ impl Prepared {
         Self::ends(Outcome::Unanswered(Fault { code: code.into(), message, backtrace: None }))
     }
 
+    /// Tells whether the plugin or a template failed, whatever is sent in its place.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.fault.is_some() || matches!(self.request, Err(Outcome::Refused(_)))
+    }
+
     pub(crate) fn refused(code: &str, message: String) -> Self {
         Self::ends(Outcome::Refused(Fault { code: code.into(), message, backtrace: None }))
     }

@@ -59,7 +59,7 @@ impl Inner {
         // What was kept from other calls must have no part in it.
         let plugin = self.plugins.version(tenant, &recorded.name, recorded.digest).await?.fresh();
         let event = Arc::new(detail.event.clone());
-        let run = self.guests.run(&Arc::default(), move || prepare(&hook, Some(&plugin), &event, &id)).await;
+        let run = self.guests.run(&Arc::default(), move || prepare(&hook, Some(&plugin), &event, &id), |_| false).await;
         let run = run.ok_or(EngineError::ShuttingDown)?;
         Ok(compare(recorded, attempt, run.run.as_ref(), run.request.ok().as_ref()))
     }

@@ -74,6 +74,17 @@ impl Server {
         self.put(&format!("/v1/webhooks/{name}"), "application/json", webhook.to_string().into_bytes()).await;
     }
 
+    /// Removes such a webhook, and returns once nothing waits for it any more.
+    pub(crate) async fn without_webhook(&self, name: &str) {
+        let request = self.http.delete(format!("{}/v1/webhooks/{name}", self.url)).bearer_auth(TOKEN);
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+        let pending = format!("/v1/deliveries?webhook={name}&state=pending&limit=1");
+        while self.get(&pending).await["deliveries"].as_array().is_none_or(|page| !page.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Returns what the server says of this.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = self.http.get(format!("{}{path}", self.url)).bearer_auth(TOKEN).send().await.expect("an answer");

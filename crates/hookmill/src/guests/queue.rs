@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Pace;
 
@@ -16,6 +17,8 @@ pub(super) struct Queue {
     /// Whether a job was moved from the quick ones to the long ones of which no thread was told yet.
     pub(super) turned: bool,
     pub(super) stopped: bool,
+    /// Whether nobody rests any more, for all wait for the end.
+    pub(super) hurries: bool,
 }
 
 /// Which jobs a thread runs.
@@ -39,10 +42,10 @@ impl Queue {
         Kind::Long
     }
 
-    pub(super) fn take(&mut self, kind: Kind) -> Option<Job> {
+    pub(super) fn take(&mut self, kind: Kind, now: Instant) -> Option<Job> {
         match kind {
             Kind::Quick => self.take_quick(),
-            Kind::Long => self.take_long(),
+            Kind::Long => self.take_long(now),
         }
     }
 
@@ -58,13 +61,19 @@ impl Queue {
         None
     }
 
-    fn take_long(&mut self) -> Option<Job> {
-        let (owner, mut jobs) = self.long.pop_front()?;
+    fn take_long(&mut self, now: Instant) -> Option<Job> {
+        let turn = self.long.iter().position(|(owner, _)| self.hurries || owner.rests_until(now).is_none())?;
+        let (owner, mut jobs) = self.long.remove(turn)?;
         let job = jobs.pop_front()?;
         if !jobs.is_empty() {
             self.long.push_back((owner, jobs));
         }
         Some(job)
+    }
+
+    /// Returns when the first owner has rested that has long jobs, if each that has any rests.
+    pub(super) fn rests_until(&self, now: Instant) -> Option<Instant> {
+        self.long.iter().filter_map(|(owner, _)| owner.rests_until(now)).min()
     }
 
     /// Tells whether there is nothing to do for a thread of this kind, nor will be once nothing comes any more: quick jobs may
@@ -82,10 +91,10 @@ mod tests {
     use super::super::pace::paced;
     use super::*;
 
-    /// Queues jobs that note their name, runs those of one kind one after another, and returns the names.
-    fn order(queue: &mut Queue, kind: Kind) -> Vec<&'static str> {
+    /// Runs the jobs of one kind that may run at a moment one after another, and returns their names.
+    fn order(queue: &mut Queue, kind: Kind, now: Instant) -> Vec<&'static str> {
         let mut names = vec![];
-        while let Some(job) = queue.take(kind) {
+        while let Some(job) = queue.take(kind, now) {
             job();
             names.extend(NAMES.take());
         }
@@ -109,8 +118,8 @@ mod tests {
         {
             push(&mut queue, pace, name);
         }
-        assert_eq!(order(&mut queue, Kind::Quick), ["q1", "q2"]);
-        assert_eq!(order(&mut queue, Kind::Long), ["s1", "t1", "u1", "s2"]);
+        assert_eq!(order(&mut queue, Kind::Quick, Instant::now()), ["q1", "q2"]);
+        assert_eq!(order(&mut queue, Kind::Long, Instant::now()), ["s1", "t1", "u1", "s2"]);
     }
 
     #[test]
@@ -120,7 +129,28 @@ mod tests {
         push(&mut queue, &pace, "a");
         push(&mut queue, &pace, "b");
         pace.took(Duration::from_millis(250));
-        assert_eq!(order(&mut queue, Kind::Quick), [""; 0]);
-        assert_eq!(order(&mut queue, Kind::Long), ["a", "b"]);
+        assert_eq!(order(&mut queue, Kind::Quick, Instant::now()), [""; 0]);
+        assert_eq!(order(&mut queue, Kind::Long, Instant::now()), ["a", "b"]);
+    }
+
+    #[test]
+    fn an_owner_whose_job_failed_rests_while_others_take_their_turns() {
+        let (now, failed, slow) = (Instant::now(), paced(50_000_000), paced(50_000_000));
+        let at = |millis| now + Duration::from_millis(millis);
+        let mut queue = Queue::default();
+        for (pace, name) in [(&failed, "f1"), (&slow, "s1"), (&failed, "f2")] {
+            push(&mut queue, pace, name);
+        }
+        failed.failed(Duration::from_millis(2), now);
+        assert_eq!(order(&mut queue, Kind::Long, now), ["s1"]);
+        assert_eq!(queue.rests_until(now), Some(at(100)));
+        assert_eq!(order(&mut queue, Kind::Long, at(99)), [""; 0]);
+        assert_eq!(order(&mut queue, Kind::Long, at(100)), ["f1", "f2"]);
+        assert_eq!(queue.rests_until(at(100)), None);
+        failed.failed(Duration::from_secs(1), now);
+        push(&mut queue, &failed, "f3");
+        assert_eq!(queue.rests_until(now), Some(at(2_000)), "no longer than that");
+        queue.hurries = true;
+        assert_eq!(order(&mut queue, Kind::Long, now), ["f3"], "nobody is kept waiting for the end");
     }
 }
