@@ -156,7 +156,7 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| host(format!("can't tie itself to its parent: {error}")))?;
     // Deliveries come first. Where that can't be had, it compiles all the same.
-    let _niceness = rustix::process::nice(NICENESS);
+    let _niceness = rustix::process::setpriority_process(None, NICENESS);
     let bounds = [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::FSIZE, memory), (Resource::CORE, 0)];
     for (resource, limit) in bounds {
         resource.set(limit, limit).map_err(|error| host(format!("can't limit itself: {error}")))?;

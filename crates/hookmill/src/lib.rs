@@ -8,6 +8,7 @@
 
 mod announce;
 mod assemble;
+mod background;
 mod choose;
 mod circuit;
 mod clock;

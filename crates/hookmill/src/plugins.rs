@@ -9,6 +9,7 @@ use hookmill_core::{Digest, EventId, Fault, PluginName, TenantId};
 use hookmill_plugin::{LoadPluginError, LoadProblem, Plugin, PluginHost, PluginLimits};
 use tokio::sync::Mutex;
 
+use crate::background::in_background;
 use crate::{EngineError, LimitsOf};
 
 mod breaker;
@@ -197,7 +198,9 @@ impl Plugins {
     /// Makes a version ready from what was compiled of it before, or else from the stored component.
     async fn load_stored(&self, tenant: &TenantId, digest: Digest) -> Result<Plugin, EngineError> {
         // What was compiled before waits for nobody who compiles now: a rollback must be quick.
-        if let Some(plugin) = self.on_thread(tenant, move |host| host.load_known(&digest)).await? {
+        let host = self.host.with_limits(self.limits(tenant));
+        let known = tokio::task::spawn_blocking(move || host.load_known(&digest)).await;
+        if let Some(plugin) = known.unwrap_or_else(|error| Err(not_loaded(&error)))? {
             return Ok(plugin);
         }
         let wasm = self
@@ -217,7 +220,8 @@ impl Plugins {
     ) -> Result<(Plugin, Vec<u8>), LoadPluginError> {
         let (jobs, clock) = (self.jobs.clone(), self.clock.clone());
         let _turn = self.loading.lock().await;
-        self.on_thread(tenant, move |host| {
+        let host = self.host.with_limits(self.limits(tenant));
+        in_background(move || {
             let reached = |stage: hookmill_plugin::Stage| {
                 if let Some(job) = job {
                     jobs.reach(job, stage.into(), clock.now());
@@ -226,18 +230,7 @@ impl Plugins {
             host.load_in_stages(&wasm, reached).map(|plugin| (plugin, wasm))
         })
         .await
-    }
-
-    /// Loads on a thread that may block.
-    async fn on_thread<T: Send + 'static>(
-        &self,
-        tenant: &TenantId,
-        load: impl FnOnce(&PluginHost) -> Result<T, LoadPluginError> + Send + 'static,
-    ) -> Result<T, LoadPluginError> {
-        let host = self.host.with_limits(self.limits(tenant));
-        tokio::task::spawn_blocking(move || load(&host)).await.unwrap_or_else(|error| {
-            Err(LoadProblem::Host { attempted: "load the component", cause: error.to_string() }.into())
-        })
+        .unwrap_or_else(|error| Err(not_loaded(&error)))
     }
 
     /// Asks whether a version may run now, or is suspended for its failures.
@@ -338,4 +331,9 @@ impl Running {
     fn all(&self) -> impl Iterator<Item = &Plugin> {
         std::iter::once(&self.active).chain(self.canary.as_ref().map(|(_, plugin)| plugin))
     }
+}
+
+/// The thread that loads ended without a word, or could not be started.
+fn not_loaded(error: &dyn std::error::Error) -> LoadPluginError {
+    LoadProblem::Host { attempted: "load the component", cause: error.to_string() }.into()
 }

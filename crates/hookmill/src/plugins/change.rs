@@ -11,6 +11,7 @@ use super::jobs::UploadState;
 use super::stored::{ReloadFailure, Source, Stored, VersionState};
 use super::{Entry, KIND, PluginVersion, Plugins, Running};
 use crate::EngineError;
+use crate::background::in_background;
 
 /// A component that is to become a version.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// Hashes megabytes where nobody waits for that.
     pub(crate) async fn new(wasm: Vec<u8>, activate: bool, source: Source) -> Result<Self, EngineError> {
-        let hashing = tokio::task::spawn_blocking(move || (Digest::of(&wasm), wasm));
-        let (digest, wasm) = hashing.await.map_err(|error| {
+        let hashed = in_background(move || (Digest::of(&wasm), wasm)).await;
+        let (digest, wasm) = hashed.map_err(|error| {
             let cause = error.to_string();
             LoadPluginError::from(LoadProblem::Host { attempted: "hash the component", cause })
         })?;

@@ -1,0 +1,78 @@
+//! Work that takes a core for long and for which no delivery waits: on threads of its own, which step aside.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::oneshot;
+
+/// A tenth of the weight of what has none.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// For how long such a thread keeps a core from one that was woken just now; Linux knows no less. By itself it would be
+/// until the next tick, 4 ms on many a machine, whatever the niceness.
+#[cfg(target_os = "linux")]
+const SLICE_NANOS: u64 = 100_000;
+
+/// Runs `work` on a thread of its own behind all else that wants a core; processes that it starts inherit that. Fails if
+/// the thread can't be started or `work` panicked.
+pub(crate) async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (answer, answered) = oneshot::channel();
+    std::thread::Builder::new().name("background".into()).spawn(move || {
+        if let Err(error) = step_aside() {
+            tracing::debug!(%error, "a background thread has the priority of all others");
+        }
+        let result = catch_unwind(AssertUnwindSafe(work)).map_err(|_| io::Error::other("it panicked"));
+        // Nobody waits any more if the engine is being torn down.
+        let _unheard = answer.send(result).is_err();
+    })?;
+    answered.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
+}
+
+/// Gives this thread its niceness and its slice, which Linux has taken since 6.12, and passes over before.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "no library makes this call")]
+fn step_aside() -> io::Result<()> {
+    let attributes = libc::sched_attr {
+        size: u32::try_from(size_of::<libc::sched_attr>()).expect("some dozens of bytes"),
+        sched_policy: u32::try_from(libc::SCHED_OTHER).expect("0"),
+        sched_flags: 0,
+        sched_nice: NICENESS,
+        sched_priority: 0,
+        sched_runtime: SLICE_NANOS,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: the kernel reads as many bytes of the structure as it says it has, before the call ends.
+    let done = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Elsewhere, priorities are those of the process.
+#[cfg(not(target_os = "linux"))]
+fn step_aside() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_done_and_a_panic_is_told() {
+        assert_eq!(in_background(|| 7).await.expect("an answer"), 7);
+        #[allow(clippy::panic, reason = "what is tested")]
+        let panicked = in_background(|| panic!("on purpose")).await.map(|()| 7);
+        assert_eq!(panicked.expect_err("a failure").to_string(), "it panicked");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn its_thread_steps_aside() {
+        // Of a thread, though POSIX says of a process.
+        let niceness = || rustix::process::getpriority_process(None).expect("Linux tells");
+        let here = niceness();
+        let there = in_background(niceness).await.expect("an answer");
+        assert_eq!(there - here, NICENESS);
+    }
+}
