@@ -9,11 +9,6 @@ use tokio::sync::oneshot;
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// For how long such a thread keeps a core from one that was woken just now; Linux knows no less. By itself it would be
-/// until the next tick, 4 ms on many a machine, whatever the niceness.
-#[cfg(target_os = "linux")]
-const SLICE_NANOS: u64 = 100_000;
-
 /// Runs `work` on a thread of its own behind all else that wants a core; processes that it starts inherit that. Fails if
 /// the thread can't be started or `work` panicked.
 pub(crate) async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
@@ -29,23 +24,10 @@ pub(crate) async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + 
     answered.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
 }
 
-/// Gives this thread its niceness and its slice, which Linux has taken since 6.12, and passes over before.
+/// Gives this thread its niceness, which Linux keeps for each thread, whatever POSIX says.
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "no library makes this call")]
 fn step_aside() -> io::Result<()> {
-    let attributes = libc::sched_attr {
-        size: u32::try_from(size_of::<libc::sched_attr>()).expect("some dozens of bytes"),
-        sched_policy: u32::try_from(libc::SCHED_OTHER).expect("0"),
-        sched_flags: 0,
-        sched_nice: NICENESS,
-        sched_priority: 0,
-        sched_runtime: SLICE_NANOS,
-        sched_deadline: 0,
-        sched_period: 0,
-    };
-    // SAFETY: the kernel reads as many bytes of the structure as it says it has, before the call ends.
-    let done = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    Ok(rustix::process::setpriority_process(None, NICENESS)?)
 }
 
 /// Elsewhere, priorities are those of the process.
@@ -69,7 +51,6 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn its_thread_steps_aside() {
-        // Of a thread, though POSIX says of a process.
         let niceness = || rustix::process::getpriority_process(None).expect("Linux tells");
         let here = niceness();
         let there = in_background(niceness).await.expect("an answer");

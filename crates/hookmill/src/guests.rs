@@ -219,4 +219,14 @@ mod tests {
         threads.stop();
         assert_eq!(threads.run(&pace, || 9, |_| false).await, None);
     }
+
+    #[tokio::test]
+    async fn an_owner_rests_after_a_job_that_failed_and_no_other() {
+        let threads = GuestThreads::start(1).expect("threads");
+        let (begun, pace) = (now(), paced(0));
+        threads.run(&pace, || (), |()| false).await.expect("an answer");
+        assert_eq!(pace.rests_until(begun), None);
+        threads.run(&pace, || (), |()| true).await.expect("an answer");
+        assert!(pace.rests_until(begun).is_some());
+    }
 }
