@@ -155,8 +155,9 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| host(format!("can't tie itself to its parent: {error}")))?;
-    // Deliveries come first. Where that can't be had, it compiles all the same.
-    let _niceness = rustix::process::setpriority_process(None, NICENESS);
+    // Deliveries come first. Who started it may have seen to that. Where it can't be had, it compiles all the same.
+    let inherited = rustix::process::getpriority_process(None).unwrap_or(0);
+    let _niceness = rustix::process::setpriority_process(None, NICENESS.max(inherited));
     let bounds = [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::FSIZE, memory), (Resource::CORE, 0)];
     for (resource, limit) in bounds {
         resource.set(limit, limit).map_err(|error| host(format!("can't limit itself: {error}")))?;

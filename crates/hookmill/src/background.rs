@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
-/// A tenth of the weight of what has none.
+/// By how much such a thread is nicer than the rest of the process: a tenth of its weight.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
@@ -24,10 +24,10 @@ pub(crate) async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + 
     answered.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
 }
 
-/// Gives this thread its niceness, which Linux keeps for each thread, whatever POSIX says.
+/// Makes this thread nicer, which Linux does for each thread, whatever POSIX says.
 #[cfg(target_os = "linux")]
 fn step_aside() -> io::Result<()> {
-    Ok(rustix::process::setpriority_process(None, NICENESS)?)
+    Ok(rustix::process::nice(NICENESS).map(drop)?)
 }
 
 /// Elsewhere, priorities are those of the process.
