@@ -2,12 +2,11 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::project::Project;
-use crate::support::{PATIENCE, Running, document, ended_in_time, reader};
+use crate::support::{PATIENCE, Running, document, ended_in_time, reader, wait_until};
 
 /// Where nothing listens.
 const NO_SERVER: &str = "http://127.0.0.1:9";
@@ -143,19 +142,11 @@ fn ctrl_c_ends_a_build_that_is_under_way_with_all_of_its_processes() {
         "core.wasm:\n\techo $$$$ > started.unfinished; mv started.unfinished started; exec sleep 1000\n",
     );
     let dev = Dev::start(&project, NO_SERVER);
-    let begun = Instant::now();
-    while !project.path("started").exists() {
-        assert!(begun.elapsed() < PATIENCE, "the build does not start");
-        std::thread::yield_now();
-    }
+    wait_until("the build to start", || project.path("started").exists());
     let sleeping = project.read("started").trim().to_owned();
     assert!(signal("-0", &sleeping), "the tool does not run");
     assert_eq!(dev.interrupt(), Some(0));
-    let begun = Instant::now();
-    while signal("-0", &sleeping) {
-        assert!(begun.elapsed() < PATIENCE, "the tool still runs");
-        std::thread::yield_now();
-    }
+    wait_until("the tool to end", || !signal("-0", &sleeping));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::operator::{Site, site};
-use crate::support::{PATIENCE, component};
+use crate::support::{component, wait_until};
 
 /// A host whose compiler is the real program, with a second of CPU time. The allocator alone reserves a GiB.
 fn host(dir: &TempDir) -> PluginHost {
@@ -107,13 +107,8 @@ fn memory_that_misbehaving_plugins_took_comes_back() {
 }
 
 fn wait_for_parked(site: &Site, count: usize) {
-    let begun = std::time::Instant::now();
-    loop {
+    wait_until(&format!("{count} parked deliveries"), || {
         let listed = site.server.call(["--json", "delivery", "list", "--state", "parked", "--limit", "100"]).json();
-        let parked = listed["deliveries"].as_array().map_or(0, Vec::len);
-        if parked == count {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{parked} of {count} are parked");
-    }
+        listed["deliveries"].as_array().map_or(0, Vec::len) == count
+    });
 }

@@ -1,12 +1,18 @@
 //! Taking over what Frappe exports.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Stdio;
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::{Value, json};
 
 use crate::operator::site;
-use crate::support::{TOKEN, command, ended, root, run};
+use crate::support::{command, ended, root, run, wait_until};
 
 /// Attempts to save a Webhook on a real site, with what it answered.
 fn attempts() -> Vec<Value> {
@@ -171,6 +177,15 @@ fn an_export_is_saved_and_what_cannot_be_is_named_with_its_place_and_a_suggestio
     assert!(echo["headers"]["X-Frappe-Webhook-Signature"].is_string(), "{echo}");
 }
 
+/// Opens a terminal of the system's own making: what is written to the first is typed at the second.
+fn terminal() -> (OwnedFd, File) {
+    let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&keyboard).and_then(|()| unlockpt(&keyboard)).expect("it can be opened");
+    let name = ptsname(&keyboard, Vec::new()).expect("it has a name");
+    let terminal = File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes())).expect("it opens");
+    (keyboard, terminal)
+}
+
 #[test]
 fn a_secret_that_the_export_hides_is_asked_for_at_a_terminal() {
     let site = site(&[]);
@@ -184,21 +199,25 @@ fn a_secret_that_the_export_hides_is_asked_for_at_a_terminal() {
         std::fs::write(&file, webhook.to_string()).expect("written");
         file.to_str().expect("UTF-8").to_owned()
     };
-    let import =
-        format!("{} import frappe {} --url {}", env!("CARGO_BIN_EXE_hookmill"), export("typed"), site.server.url);
-    // A terminal of the system's own making.
-    let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &import, "/dev/null"]).env("HOOKMILL_TOKEN", TOKEN);
-    let mut at_terminal = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
-    let mut shown = BufReader::new(at_terminal.stdout.take().expect("piped"));
-    let mut prompt = String::new();
-    while !prompt.contains("the secret of typed") {
-        assert!(shown.read_line(&mut prompt).expect("text") > 0, "{prompt}");
-    }
-    at_terminal.stdin.as_mut().expect("piped").write_all(b"known to two\n").expect("typed");
-    let mut rest = String::new();
-    shown.read_to_string(&mut rest).expect("text");
-    assert!(at_terminal.wait().expect("it ends").success() && rest.contains("1 webhook is saved"), "{rest}");
+    let (keyboard, terminal) = terminal();
+    let mut import = command();
+    import.args(["import", "frappe", &export("typed"), "--url", &site.server.url]);
+    import.stdin(terminal.try_clone().expect("a second handle")).stderr(terminal).stdout(Stdio::piped());
+    let at_terminal = import.spawn().expect("it starts");
+    drop(import);
+    let (mut keyboard, shown) = (File::from(keyboard.try_clone().expect("a second handle")), keyboard);
+    // What is typed before the terminal hides it would be thrown away.
+    wait_until("the terminal to hide what is typed", || {
+        let modes = tcgetattr(&shown).expect("a terminal").local_modes;
+        !modes.contains(LocalModes::ECHO)
+    });
+    let mut prompt = [0; 200];
+    let length = keyboard.read(&mut prompt).expect("a prompt");
+    let prompt = String::from_utf8_lossy(&prompt[..length]);
+    assert!(prompt.contains("the secret of typed"), "{prompt}");
+    keyboard.write_all(b"known to two\n").expect("typed");
+    let done = at_terminal.wait_with_output().expect("it ends");
+    assert!(done.status.success() && String::from_utf8_lossy(&done.stdout).contains("1 webhook is saved"), "{done:?}");
 
     // Whoever was given the same secret in a file signs alike.
     let secrets = dir.path().join("secrets");

@@ -3,7 +3,7 @@
 use hookmill::plugin::Fixture;
 use serde_json::{Value, json};
 
-use crate::support::{Ended, Running, command, component, document, ended, run};
+use crate::support::{Ended, Running, command, component, document, ended, run, wait_until};
 
 pub(crate) struct Site {
     pub(crate) server: Running,
@@ -35,14 +35,13 @@ impl Site {
 
     /// Waits until the one delivery is in `state`, by following attempts.
     pub(crate) fn wait_for(&self, state: &str) -> Value {
-        let begun = std::time::Instant::now();
-        loop {
+        let mut found = None;
+        wait_until(&format!("a delivery that is {state}"), || {
             let listed = self.server.call(["--json", "delivery", "list", "--state", state]).json();
-            if let Some(delivery) = listed["deliveries"].get(0) {
-                return delivery.clone();
-            }
-            assert!(begun.elapsed() < crate::support::PATIENCE, "no delivery became {state}");
-        }
+            found = listed["deliveries"].get(0).cloned();
+            found.is_some()
+        });
+        found.expect("it was waited for")
     }
 }
 

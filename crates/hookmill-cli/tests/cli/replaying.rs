@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::operator::{Site, site};
-use crate::support::{PATIENCE, command};
+use crate::support::{command, wait_until};
 
 /// A site with so many dead deliveries.
 fn with_dead(count: usize, receiver: &[&str]) -> Site {
@@ -13,18 +13,11 @@ fn with_dead(count: usize, receiver: &[&str]) -> Site {
     let site = site(&[&["--fail-first", &fail], receiver].concat());
     site.apply("w", json!({"retry": {"preset": "none"}}));
     (0..count).for_each(|_| site.send_quotation());
-    wait(&site, "all to be dead", |site| {
+    wait_until("all to be dead", || {
         let dead = site.server.call(["--json", "delivery", "list", "--state", "dead"]).json();
         dead["deliveries"].as_array().expect("a list").len() == count
     });
     site
-}
-
-fn wait(site: &Site, what: &str, holds: impl Fn(&Site) -> bool) {
-    let begun = std::time::Instant::now();
-    while !holds(site) {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-    }
 }
 
 /// Returns the only replay.
@@ -69,7 +62,7 @@ fn the_server_goes_on_with_a_replay_that_nobody_watches() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
-    wait(&site, "the replay to be done", |site| {
+    wait_until("the replay to be done", || {
         let listed = site.server.call(["--json", "delivery", "replays"]).json();
         listed["replays"][0]["state"] == "done"
     });
@@ -88,7 +81,7 @@ fn a_replay_can_be_begun_and_left_alone() {
     let site = with_dead(2, &[]);
     let job = site.server.call(["--json", "delivery", "redeliver", "--state", "dead", "--detach"]).json();
     assert!(job["id"].as_str().is_some_and(|id| id.starts_with("rpl_")), "{job}");
-    wait(&site, "both to be delivered", |site| replay(site)["settled"]["delivered"] == 2);
+    wait_until("both to be delivered", || replay(&site)["settled"]["delivered"] == 2);
     let alone = site.server.call(["delivery", "redeliver", "dlv_1", "--detach"]);
     assert!(alone.code == Some(2) && alone.err.contains("[filter_missing]"), "{alone:#?}");
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -91,9 +91,18 @@ pub(crate) fn refused(command: &mut Command) -> Ended {
     Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
+/// Waits until `holds` is true; fails the test, naming `what`, if that takes too long.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// Waits until a program has ended by itself; returns its exit code.
 pub(crate) fn ended_in_time(child: &mut Child) -> Option<i32> {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("it can be asked") {
             return status.code();
