@@ -12,7 +12,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::{Value, json};
 
 use crate::operator::site;
-use crate::support::{command, ended, root, run, wait_until};
+use crate::support::{command, ended, ended_in_time, root, run, wait_until};
 
 /// Attempts to save a Webhook on a real site, with what it answered.
 fn attempts() -> Vec<Value> {
@@ -203,7 +203,7 @@ fn a_secret_that_the_export_hides_is_asked_for_at_a_terminal() {
     let mut import = command();
     import.args(["import", "frappe", &export("typed"), "--url", &site.server.url]);
     import.stdin(terminal.try_clone().expect("a second handle")).stderr(terminal).stdout(Stdio::piped());
-    let at_terminal = import.spawn().expect("it starts");
+    let mut at_terminal = import.spawn().expect("it starts");
     drop(import);
     let (mut keyboard, shown) = (File::from(keyboard.try_clone().expect("a second handle")), keyboard);
     // What is typed before the terminal hides it would be thrown away.
@@ -216,8 +216,9 @@ fn a_secret_that_the_export_hides_is_asked_for_at_a_terminal() {
     let prompt = String::from_utf8_lossy(&prompt[..length]);
     assert!(prompt.contains("the secret of typed"), "{prompt}");
     keyboard.write_all(b"known to two\n").expect("typed");
-    let done = at_terminal.wait_with_output().expect("it ends");
-    assert!(done.status.success() && String::from_utf8_lossy(&done.stdout).contains("1 webhook is saved"), "{done:?}");
+    assert_eq!(ended_in_time(&mut at_terminal), Some(0));
+    let done = at_terminal.wait_with_output().expect("it ended");
+    assert!(String::from_utf8_lossy(&done.stdout).contains("1 webhook is saved"), "{done:?}");
 
     // Whoever was given the same secret in a file signs alike.
     let secrets = dir.path().join("secrets");
