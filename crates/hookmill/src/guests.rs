@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::pace::Pace;
 use self::queue::{Kind, Queue};
+use crate::priority::{beats, step_back};
 
 /// Bytes of stack: the guest's own limit, the host's frames, and room to spare.
 const STACK_BYTES: usize = 4 << 20;
@@ -67,10 +68,12 @@ impl Shared {
                 continue;
             };
             drop(queue);
+            let beats = (kind == Kind::Long).then(beats);
             // The job's own answer is lost with its panic, and whoever waits for it is told so.
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a job on a guest thread panicked");
             }
+            drop(beats);
             queue = self.queue();
         }
     }
@@ -84,23 +87,6 @@ fn now() -> Instant {
 /// Returns how many threads for long jobs stand beside so many for quick ones.
 pub(crate) fn long_threads(quick: usize) -> usize {
     quick.div_ceil(2).max(1)
-}
-
-/// Puts this thread behind all others that want a core.
-fn step_back() {
-    // A mere niceness would not do: whoever wakes then waits until the slice of milliseconds is over that the thread began
-    // while nobody wanted the core. Elsewhere, priorities are those of the process.
-    #[cfg(target_os = "linux")]
-    {
-        use thread_priority::unix::{
-            NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-        };
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let done = set_thread_priority_and_policy(thread_native_id(), thread_priority::ThreadPriority::Min, idle);
-        if let Err(error) = done {
-            tracing::debug!(%error, "threads of long guests have the priority of all others");
-        }
-    }
 }
 
 /// Runs jobs that may take long without ever holding up the async runtime.
