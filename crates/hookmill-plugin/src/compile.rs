@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rlimit::Resource;
 use wait_timeout::ChildExt as _;
@@ -14,8 +14,28 @@ use crate::limits::PluginLimits;
 use crate::lines::table_of;
 use crate::problem::LoadProblem;
 
-/// How far the compiler stands back behind all else that wants a core.
+/// How far a compiler stands back behind all else that wants a core, so that it has a tenth of one that others want.
 const NICENESS: i32 = 10;
+
+/// In which part of its time a compiler has only what nobody else wants. That is the best for all else, and on a busy machine
+/// nothing: one that is not done by then is started anew, and has its tenth.
+const IDLE_PART: u32 = 12;
+
+/// What a compiler has of a core that others want.
+#[derive(Debug, Clone, Copy)]
+enum Share {
+    Nothing,
+    Tenth,
+}
+
+impl Share {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Tenth => "tenth",
+        }
+    }
+}
 
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,21 +106,31 @@ fn compile_in_child(
     std::fs::write(&input, wasm).map_err(host("hand the component to the compiler"))?;
     let cpu_secs = limits.compile_cpu_max.as_secs();
     let words = files.path().join("stderr");
-    let stderr = std::fs::File::create(&words).map_err(host("listen to the compiler"))?;
-    let mut child = Command::new(program)
-        .args(args)
-        .args([input.as_os_str(), output.as_os_str()])
-        .args([cpu_secs.to_string(), limits.compile_memory_max.to_string()])
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .spawn()
-        .map_err(host("start the compiler"))?;
-    let ended = child.wait_timeout(limits.compile_time_max).map_err(host("wait for the compiler"))?;
+    let run = |share: Share, time| -> Result<Option<ExitStatus>, LoadProblem> {
+        let words = std::fs::File::create(&words).map_err(host("listen to the compiler"))?;
+        let mut child = Command::new(program)
+            .args(args)
+            .args([input.as_os_str(), output.as_os_str()])
+            .args([&cpu_secs.to_string(), &limits.compile_memory_max.to_string(), share.name()])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(words)
+            .spawn()
+            .map_err(host("start the compiler"))?;
+        let ended = child.wait_timeout(time).map_err(host("wait for the compiler"))?;
+        if ended.is_none() {
+            child.kill().and_then(|()| child.wait()).map_err(host("end the compiler"))?;
+        }
+        Ok(ended)
+    };
+    let mut ended = run(Share::Nothing, limits.compile_time_max / IDLE_PART)?;
+    if ended.is_none() {
+        tracing::info!("the compiler found no core free, and has a tenth of one now");
+        ended = run(Share::Tenth, limits.compile_time_max)?;
+    }
     let errors = || String::from_utf8_lossy(&std::fs::read(&words).unwrap_or_default()).trim().to_owned();
     let Some(status) = ended else {
-        child.kill().and_then(|()| child.wait()).map_err(host("end the compiler"))?;
         tracing::warn!(errors = errors(), "the compiler took too long and was ended");
         return Err(LoadProblem::CompileTime { secs: limits.compile_time_max.as_secs() });
     };
@@ -121,7 +151,8 @@ fn compile_in_child(
 
 /// Runs as the compiler's child process; returns its exit code.
 ///
-/// `args` are the four that the parent appends: input file, output file, seconds of CPU time, bytes of address space.
+/// `args` are the five that the parent appends: input file, output file, seconds of CPU time, bytes of address space, what it
+/// has of a core that others want.
 /// It limits itself before it reads a byte of the component.
 pub fn compile_worker(args: &[OsString]) -> u8 {
     match work(args) {
@@ -144,8 +175,8 @@ enum WorkerError {
 
 fn work(args: &[OsString]) -> Result<(), WorkerError> {
     let host = |cause: String| WorkerError::Host(cause);
-    let [input, output, cpu_secs, memory] = args else {
-        return Err(host("the compiler takes an input file, an output file, seconds and bytes".into()));
+    let [input, output, cpu_secs, memory, share] = args else {
+        return Err(host("the compiler takes an input file, an output file, seconds, bytes and a share".into()));
     };
     let number = |text: &OsString| {
         text.to_str().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| host(format!("{text:?} is no number")))
@@ -155,9 +186,7 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| host(format!("can't tie itself to its parent: {error}")))?;
-    // Deliveries come first. Who started it may have seen to that. Where it can't be had, it compiles all the same.
-    let inherited = rustix::process::getpriority_process(None).unwrap_or(0);
-    let _niceness = rustix::process::setpriority_process(None, NICENESS.max(inherited));
+    stand_back(share == Share::Nothing.name());
     let bounds = [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::FSIZE, memory), (Resource::CORE, 0)];
     for (resource, limit) in bounds {
         resource.set(limit, limit).map_err(|error| host(format!("can't limit itself: {error}")))?;
@@ -168,6 +197,19 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     let compiled = Compiled::of(&engine, &wasm).map_err(|error| WorkerError::Component(format!("{error:#}")))?;
     let wrote = compiled.lines.map_or(Ok(()), |lines| std::fs::write(lines_beside(Path::new(output)), lines));
     wrote.and_then(|()| std::fs::write(output, compiled.native)).map_err(|error| host(error.to_string()))
+}
+
+/// Leaves the cores to deliveries, or a tenth less. Where that can't be had, it compiles all the same.
+fn stand_back(behind_all: bool) {
+    #[cfg(target_os = "linux")]
+    if behind_all {
+        use thread_priority::{ThreadPriority::Min, unix};
+        let idle = unix::ThreadSchedulePolicy::Normal(unix::NormalThreadSchedulePolicy::Idle);
+        let _done = unix::set_thread_priority_and_policy(unix::thread_native_id(), Min, idle);
+    }
+    // Who started it may have seen to that.
+    let inherited = rustix::process::getpriority_process(None).unwrap_or(0);
+    let _niceness = rustix::process::setpriority_process(None, NICENESS.max(inherited));
 }
 
 /// Returns where the source lines of native code lie.

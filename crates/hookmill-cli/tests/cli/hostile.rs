@@ -32,6 +32,22 @@ fn a_compile_bomb_is_stopped_by_the_limits_of_its_own_process() {
 }
 
 #[test]
+fn a_compiler_that_gets_nothing_of_a_busy_machine_is_started_anew_with_a_share() {
+    let dir = TempDir::new().expect("a folder");
+    let mut limits = PluginLimits::default();
+    limits.compile_time_max = Duration::from_secs(24);
+    // Who is to take only what nobody else wants never gets anything.
+    let script = format!(
+        r#"case "$5" in nothing) exec sleep 1000;; esac; exec "{}" compile-worker "$@""#,
+        env!("CARGO_BIN_EXE_hookmill")
+    );
+    let compiler = Compiler::subprocess("sh", ["-c", &script, "sh"]);
+    let config = PluginHostConfig { cache_dir: dir.path().into(), limits, compiler, concurrency: 1 };
+    let small = std::fs::read(component("rust_slack_message.wasm")).expect("built");
+    PluginHost::new(config).expect("a host").load(&small).expect("it is compiled in the end");
+}
+
+#[test]
 fn debug_information_that_takes_all_stack_or_memory_ends_the_compiler_and_nobody_else() {
     let dir = TempDir::new().expect("a folder");
     let host = host(&dir);
