@@ -10,6 +10,7 @@ mod tail;
 mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts, Query, rejection::QueryRejection};
@@ -98,6 +99,12 @@ async fn wrong_method() -> Response {
 /// may see a broken connection instead of the answer.
 const DROPPED_MAX: usize = 64 << 20;
 
+/// A body longer than this is read in parts with pauses between them, a quarter of a gigabyte a second at most: who sends
+/// from the same machine or its network would keep a core busy for as long as it takes, and deliveries waiting.
+const AT_ONCE_MAX: usize = 2 << 20;
+const PART_BYTES: usize = 256 << 10;
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Reads a body of at most `bytes_max` bytes.
 async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(bytes_max);
@@ -109,7 +116,11 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
             Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the body did not arrive whole: {error}"))
                 .help("send it again, with the Content-Length that it has")
         })?;
+        let parts_before = count / PART_BYTES;
         count = count.saturating_add(chunk.len());
+        if count > AT_ONCE_MAX && count / PART_BYTES > parts_before {
+            tokio::time::sleep(PAUSE).await;
+        }
         if count <= bytes_max {
             bytes.extend_from_slice(&chunk);
         } else {
