@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         return hookmill::plugin::compile_worker(&raw.split_off(1)).into();
     }
     allocator::keep_freed_memory();
+    #[cfg(target_os = "linux")]
+    allocator::take_memory_in_small_pages();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return misused(&error, raw.iter().any(|word| word == "--json")),
