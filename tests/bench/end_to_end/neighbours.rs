@@ -107,26 +107,31 @@ pub(crate) async fn neighbours(options: &Options) {
         // A plugin that only fails is soon suspended, and then disturbs nobody. This one now and then does as it should.
         server.webhook_as(&format!("{kind}-not"), &webhook("skip")).await;
         let event = json!({"doctype": kind, "doc_event": "on_update", "doc": {"name": "h"}}).to_string();
-        side_by_side(kind, &load, ROUND, async || {
-            server.webhook_as(kind, &webhook(kind)).await;
-            drop(steadily(HOSTILE, ROUND, || server.publish("application/json", event.clone())).await);
-            // What rests after a failure would run when the neighbour is measured alone.
-            server.without_webhook(kind).await;
-        })
+        side_by_side(
+            kind,
+            &load,
+            ROUND,
+            async || (),
+            async |()| {
+                server.webhook_as(kind, &webhook(kind)).await;
+                drop(steadily(HOSTILE, ROUND, || server.publish("application/json", event.clone())).await);
+                // What rests after a failure would run when the neighbour is measured alone.
+                server.without_webhook(kind).await;
+            },
+        )
         .await;
     }
     for (kind, file, junk, round) in UPLOADS.into_iter().filter(|(kind, ..)| options.concerns(kind)) {
         let wasm = std::fs::read(options.plugins.join(file)).expect("built");
         let wasm = Arc::new(with_section(&wasm, &vec![0x55; junk]));
         let uploads = AtomicU8::new(0);
-        side_by_side(kind, &load, round, async || {
-            // The same component each time but for a number, so that each is compiled anew.
+        // The same component each time but for a number, so that each is compiled anew.
+        let numbered = async || {
             let (number, wasm) = (uploads.fetch_add(1, Ordering::Relaxed), wasm.clone());
-            // Copying megabytes takes milliseconds, in which the neighbour's events would be late.
-            let numbered = tokio::task::spawn_blocking(move || with_section(&wasm, &[number]));
-            server.push_bytes(kind, numbered.await.expect("bytes")).await;
-        })
-        .await;
+            // Copying megabytes takes milliseconds, in which events would be late.
+            tokio::task::spawn_blocking(move || with_section(&wasm, &[number])).await.expect("bytes")
+        };
+        side_by_side(kind, &load, round, numbered, async |wasm| server.push_over_network(kind, wasm).await).await;
     }
     server.stop().await;
 }
@@ -138,13 +143,21 @@ fn with_section(component: &[u8], data: &[u8]) -> Vec<u8> {
     wasm
 }
 
-/// Measures the neighbour alone and beside `trouble` in turns, so that what else the machine does meets both.
-async fn side_by_side(kind: &str, load: &Load<'_>, round: Duration, trouble: impl AsyncFn()) {
+/// Measures the neighbour alone and beside `trouble` in turns, so that what else the machine does meets both. What `trouble`
+/// needs is made before either.
+async fn side_by_side<T>(
+    kind: &str,
+    load: &Load<'_>,
+    round: Duration,
+    prepared: impl AsyncFn() -> T,
+    trouble: impl AsyncFn(T),
+) {
     let count = ROUNDS * ROUND.as_secs() as usize / round.as_secs() as usize;
     let mut rounds = Vec::with_capacity(count);
     for _ in 0..count {
+        let needed = prepared().await;
         let alone = load.latencies(NEIGHBOUR, round).await;
-        let (beside, ()) = tokio::join!(load.latencies(NEIGHBOUR, round), trouble());
+        let (beside, ()) = tokio::join!(load.latencies(NEIGHBOUR, round), trouble(needed));
         rounds.push((alone, beside));
     }
     let (alone, beside) = pooled(rounds.iter());

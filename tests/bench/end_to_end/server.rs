@@ -1,17 +1,26 @@
 //! The server under test: the release binary, in a process of its own.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::stream;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Options;
 use crate::receiver::Receiver;
 
 const TOKEN: &str = "a-token-for-benches";
+
+/// Bytes that a network brings in so long: a gigabit a second.
+const PART_BYTES: usize = 128 << 10;
+const PART_TIME: Duration = Duration::from_millis(1);
 
 pub(crate) struct Server {
     child: Child,
@@ -58,6 +67,21 @@ impl Server {
         self.put("/v1/plugins/invoice", "application/wasm", wasm).await;
     }
 
+    /// Uploads a component under a name of its own, as fast as a network of a gigabit brings it: written to a socket of the
+    /// same machine at once, its megabytes alone would keep the cores busy for as long as that takes.
+    pub(crate) async fn push_over_network(&self, name: &str, wasm: Vec<u8>) {
+        let mut ticks = interval(PART_TIME);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let length = wasm.len();
+        let paced = stream::unfold((Bytes::from(wasm), ticks), async |(mut rest, mut ticks)| {
+            ticks.tick().await;
+            let part = rest.split_to(PART_BYTES.min(rest.len()));
+            (!part.is_empty()).then_some((Ok::<_, Infallible>(part), (rest, ticks)))
+        });
+        let request = self.putting(&format!("/v1/plugins/{name}"), "application/wasm");
+        done(request.header("content-length", length).body(reqwest::Body::wrap_stream(paced))).await;
+    }
+
     /// Uploads a component under a name of its own.
     pub(crate) async fn push_as(&self, name: &str, file: &Path) {
         let wasm = std::fs::read(file).expect("build the guests first: `cargo xtask plugins`");
@@ -76,9 +100,7 @@ impl Server {
 
     /// Removes such a webhook, and returns once nothing waits for it any more.
     pub(crate) async fn without_webhook(&self, name: &str) {
-        let request = self.http.delete(format!("{}/v1/webhooks/{name}", self.url)).bearer_auth(TOKEN);
-        let answer = request.send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+        done(self.http.delete(format!("{}/v1/webhooks/{name}", self.url)).bearer_auth(TOKEN)).await;
         let pending = format!("/v1/deliveries?webhook={name}&state=pending&limit=1");
         while self.get(&pending).await["deliveries"].as_array().is_none_or(|page| !page.is_empty()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -92,20 +114,18 @@ impl Server {
     }
 
     async fn put(&self, path: &str, content_type: &str, body: Vec<u8>) {
-        let request =
-            self.http.put(format!("{}{path}", self.url)).bearer_auth(TOKEN).header("content-type", content_type);
-        let answer = request.body(body).send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
+        done(self.putting(path, content_type).body(body)).await;
+    }
+
+    fn putting(&self, path: &str, content_type: &str) -> RequestBuilder {
+        self.http.put(format!("{}{path}", self.url)).bearer_auth(TOKEN).header("content-type", content_type)
     }
 
     /// Publishes events; returns when they are acknowledged.
     pub(crate) async fn publish(&self, content_type: &'static str, body: String) {
         let request =
             self.http.post(format!("{}/v1/events", self.url)).bearer_auth(TOKEN).header("content-type", content_type);
-        let answer = request.body(body).send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
-        // Read to the end, or the connection is not used again.
-        answer.bytes().await.expect("a body");
+        done(request.body(body)).await;
     }
 
     /// Returns the CPU time that the server used so far, user and system together.
@@ -121,4 +141,13 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         self.child.kill().await.expect("it can be ended");
     }
+}
+
+/// Sends a request that is to succeed.
+async fn done(request: RequestBuilder) {
+    let answer = request.send().await.expect("an answer");
+    let (url, status) = (answer.url().clone(), answer.status());
+    // Read to the end, or the connection is not used again.
+    let body = answer.text().await.expect("a body");
+    assert!(status.is_success(), "{url}: {body}");
 }
