@@ -126,7 +126,9 @@ fn compile_in_child(
     };
     let mut ended = run(Share::Nothing, limits.compile_time_max / IDLE_PART)?;
     if ended.is_none() {
-        tracing::info!("the compiler found no core free, and has a tenth of one now");
+        tracing::info!(
+            "the compiler was not done with what nobody else wanted of the cores, and begins anew with a tenth"
+        );
         ended = run(Share::Tenth, limits.compile_time_max)?;
     }
     let errors = || String::from_utf8_lossy(&std::fs::read(&words).unwrap_or_default()).trim().to_owned();

@@ -46,7 +46,7 @@ use writer::{Call, Job, Writer};
 /// Calls that may wait for the writer; past that, a caller waits to be let in.
 const QUEUE_MAX: usize = 1024;
 
-/// How long the writer is free for others after each part of a blob, at least.
+/// How long the writer is free for others between two parts of a blob, at least.
 const BLOB_PAUSE: Duration = Duration::from_millis(1);
 
 /// How a [`SqliteStore`] uses the machine. The defaults suit a small server.
@@ -220,8 +220,10 @@ impl SqliteStore {
                 let bytes = part.to_vec();
                 let part = |reply| Job::BlobPart { digest, place, count, bytes, reply };
                 whole = self.write("keep a blob", part).await?;
-                // Else who has an event to write would find the writer at work on a part each time.
-                tokio::time::sleep(BLOB_PAUSE).await;
+                if place > 0 {
+                    // Else who has an event to write would find the writer at work on a part each time.
+                    tokio::time::sleep(BLOB_PAUSE).await;
+                }
             }
             if whole {
                 return Ok(());

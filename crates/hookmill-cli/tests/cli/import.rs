@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
@@ -178,12 +177,12 @@ fn an_export_is_saved_and_what_cannot_be_is_named_with_its_place_and_a_suggestio
 }
 
 /// Opens a terminal of the system's own making: what is written to the first is typed at the second.
-fn terminal() -> (OwnedFd, File) {
+fn terminal() -> (File, File) {
     let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&keyboard).and_then(|()| unlockpt(&keyboard)).expect("it can be opened");
     let name = ptsname(&keyboard, Vec::new()).expect("it has a name");
     let terminal = File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes())).expect("it opens");
-    (keyboard, terminal)
+    (keyboard.into(), terminal)
 }
 
 #[test]
@@ -199,16 +198,15 @@ fn a_secret_that_the_export_hides_is_asked_for_at_a_terminal() {
         std::fs::write(&file, webhook.to_string()).expect("written");
         file.to_str().expect("UTF-8").to_owned()
     };
-    let (keyboard, terminal) = terminal();
+    let (mut keyboard, terminal) = terminal();
     let mut import = command();
     import.args(["import", "frappe", &export("typed"), "--url", &site.server.url]);
     import.stdin(terminal.try_clone().expect("a second handle")).stderr(terminal).stdout(Stdio::piped());
     let mut at_terminal = import.spawn().expect("it starts");
     drop(import);
-    let (mut keyboard, shown) = (File::from(keyboard.try_clone().expect("a second handle")), keyboard);
     // What is typed before the terminal hides it would be thrown away.
     wait_until("the terminal to hide what is typed", || {
-        let modes = tcgetattr(&shown).expect("a terminal").local_modes;
+        let modes = tcgetattr(&keyboard).expect("a terminal").local_modes;
         !modes.contains(LocalModes::ECHO)
     });
     let mut prompt = [0; 200];
