@@ -25,7 +25,7 @@ pub(crate) fn step_back() {
 
 /// By how much a thread that steps aside is nicer than the rest of the process: a tenth of its weight.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+pub(crate) const NICENESS: i32 = 10;
 
 /// Makes this thread, and the processes that it starts, nicer, which Linux does for each thread, whatever POSIX says. A
 /// process may put itself further back than its parent, but never forward.
