@@ -2,18 +2,21 @@
 //!
 //! Linux asks whether a thread that waits should come before the one that runs when a thread wakes on that core, and at
 //! each tick: every 4 ms where there are 250 a second. So lesser work that got a core in a short pause of all else keeps
-//! it for milliseconds, and a delivery waits. A thread that wakes on the core for nothing else makes it ask in between.
+//! it for milliseconds, and a delivery waits. A thread that wakes on the core for nothing else makes it ask in between. It
+//! beats on the cores of lesser work only, for each beat delays what else the core does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How long a delivery may wait for lesser work. A beat costs a core some microseconds.
-const BEAT: Duration = Duration::from_micros(250);
+use super::cores;
 
-/// How many beats follow the end of lesser work, so that jobs one after another need not wake all cores each time.
-const BEATS_AFTER: usize = 20;
+/// How long a delivery may wait for lesser work. A beat costs a core some microseconds.
+const BEAT: Duration = Duration::from_micros(500);
+
+/// How many beats follow the end of lesser work, so that jobs one after another need not wake the cores each time.
+const BEATS_AFTER: usize = 10;
 
 /// The process's cores are one set, whoever works on them; so is what beats on them. It rests when there is no lesser work.
 static METRONOME: Metronome =
@@ -33,7 +36,7 @@ struct Metronome {
 #[derive(Debug)]
 pub(crate) struct Beats(());
 
-/// Makes the metronome beat on all cores, if it was started.
+/// Makes the metronome beat on the cores of lesser work, if it was started.
 pub(crate) fn beats() -> Beats {
     if METRONOME.working.fetch_add(1, Ordering::SeqCst) == 0 {
         // Whoever found no work a moment ago waits for it as soon as this lock can be had.
@@ -53,12 +56,12 @@ impl Drop for Beats {
 /// Starts the metronome unless that was done. Threads have the priority of the one that starts them: this must be done by one
 /// that has not stepped back yet.
 pub(super) fn start() {
-    METRONOME.started.call_once(start_on_all);
+    METRONOME.started.call_once(start_on_each_core);
 }
 
-fn start_on_all() {
-    for core in cores() {
-        let beat = move || match stay_on(core) {
+fn start_on_each_core() {
+    for &core in cores::of_lesser_work() {
+        let beat = move || match cores::keep_to(&[core]) {
             Ok(()) => METRONOME.beat(),
             Err(error) => unheard(core, &error),
         };
@@ -100,31 +103,6 @@ impl Metronome {
     }
 }
 
-/// Returns the cores on which this process may run.
-#[cfg(target_os = "linux")]
-fn cores() -> Vec<usize> {
-    let allowed = rustix::thread::sched_getaffinity(None).unwrap_or_default();
-    (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect()
-}
-
-#[cfg(target_os = "linux")]
-fn stay_on(core: usize) -> std::io::Result<()> {
-    let mut only = rustix::thread::CpuSet::new();
-    only.set(core);
-    Ok(rustix::thread::sched_setaffinity(None, &only)?)
-}
-
-/// Elsewhere nothing is known of how cores are given away.
-#[cfg(not(target_os = "linux"))]
-fn cores() -> Vec<usize> {
-    vec![]
-}
-
-#[cfg(not(target_os = "linux"))]
-fn stay_on(_core: usize) -> std::io::Result<()> {
-    Ok(())
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::fs::{read_dir, read_to_string};
@@ -152,9 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn every_core_has_a_thread_of_no_lesser_work_that_beats_while_there_is_any() {
+    fn every_core_of_lesser_work_has_a_thread_of_no_lesser_work_that_beats_while_there_is_any() {
         std::thread::spawn(step_back).join().expect("it ends");
-        let cores = cores().len();
+        let cores = cores::of_lesser_work().len();
         wait_until("a thread for each core", || policies().len() == cores);
         assert_eq!(policies(), vec!["0"; cores], "lesser threads wake nobody");
         let held = beats();
