@@ -16,7 +16,7 @@ use crate::compile::Compiler;
 use crate::fault::fault;
 use crate::guest::{Guest, link};
 use crate::hash::FieldHash;
-use crate::inspect::inspect;
+use crate::inspect::{hash, inspect_hashed};
 use crate::limits::PluginLimits;
 use crate::lines::SourceLines;
 use crate::problem::{LoadPluginError, LoadProblem};
@@ -196,23 +196,21 @@ impl PluginHost {
 
     /// Does what [`load`](Self::load) does, and tells of each stage that is behind it.
     pub fn load_in_stages(&self, wasm: &[u8], mut done: impl FnMut(Stage)) -> Result<Plugin, LoadPluginError> {
-        // Before it is hashed, for it may be too large for that.
-        if wasm.len() <= self.limits.component_bytes_max
-            && let Some(plugin) = self.load_known(&Digest::of(wasm))?
-        {
+        let digest = hash(wasm, &self.limits)?;
+        if let Some(plugin) = self.load_known(&digest)? {
             if self.lowered {
                 try_out(&plugin)?;
             }
             [Stage::Validated, Stage::Compiled, Stage::Tested].into_iter().for_each(done);
             return Ok(plugin);
         }
-        let inspection = inspect(wasm, &self.limits)?;
+        let inspection = inspect_hashed(wasm, digest)?;
         done(Stage::Validated);
         let compiled = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
         let component = self.cache.fresh(&self.engine, &compiled.native).map_err(|error| does_not_fit(&error))?;
         done(Stage::Compiled);
         if compiled.lines.is_none() {
-            tracing::warn!(digest = %inspection.digest, "a plugin has more source lines than are kept; its backtraces have names only");
+            tracing::warn!(%digest, "a plugin has more source lines than are kept; its backtraces have names only");
         }
         let plugin = self.link(&component, SourceLines::here(compiled.lines.clone()), inspection)?;
         try_out(&plugin)?;

@@ -50,9 +50,19 @@ pub struct Inspection {
 
 /// Inspects a component; answers with every problem that can be found without compiling it.
 pub fn inspect(wasm: &[u8], limits: &PluginLimits) -> Result<Inspection, LoadPluginError> {
+    inspect_hashed(wasm, hash(wasm, limits)?)
+}
+
+/// Hashes a component, unless it is too large for that.
+pub(crate) fn hash(wasm: &[u8], limits: &PluginLimits) -> Result<Digest, LoadProblem> {
     if wasm.len() > limits.component_bytes_max {
-        return Err(LoadProblem::TooLarge { bytes: wasm.len(), bytes_max: limits.component_bytes_max }.into());
+        return Err(LoadProblem::TooLarge { bytes: wasm.len(), bytes_max: limits.component_bytes_max });
     }
+    Ok(Digest::of(wasm))
+}
+
+/// Does what [`inspect`] does with a component that has this digest.
+pub(crate) fn inspect_hashed(wasm: &[u8], digest: Digest) -> Result<Inspection, LoadPluginError> {
     if !wasm.starts_with(b"\0asm") {
         return Err(LoadProblem::NotWasm.into());
     }
@@ -64,14 +74,8 @@ pub fn inspect(wasm: &[u8], limits: &PluginLimits) -> Result<Inspection, LoadPlu
     };
     Validator::new_with_features(wasmparser::WasmFeatures::all()).validate_all(wasm).map_err(corrupt)?;
 
-    let mut inspection = Inspection {
-        digest: Digest::of(wasm),
-        bytes: wasm.len(),
-        imports: vec![],
-        exports: vec![],
-        manifest: None,
-        fixtures: vec![],
-    };
+    let mut inspection =
+        Inspection { digest, bytes: wasm.len(), imports: vec![], exports: vec![], manifest: None, fixtures: vec![] };
     let mut problems = Vec::new();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(wasm) {

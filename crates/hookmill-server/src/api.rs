@@ -99,11 +99,12 @@ async fn wrong_method() -> Response {
 /// may see a broken connection instead of the answer.
 const DROPPED_MAX: usize = 64 << 20;
 
-/// A body longer than this is read in parts with pauses between them, a quarter of a gigabyte a second at most: who sends
-/// from the same machine or its network would keep a core busy for as long as it takes, and deliveries waiting.
+/// A body longer than this is read in parts with pauses between them, 32 MB a second at most: who sends from the same machine
+/// or its network would keep a core busy for as long as it takes, and deliveries waiting. No more than a part is read from
+/// a connection at once.
 const AT_ONCE_MAX: usize = 2 << 20;
-const PART_BYTES: usize = 256 << 10;
-const PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const PART_BYTES: usize = 64 << 10;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Reads a body of at most `bytes_max` bytes.
 async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {

@@ -46,8 +46,8 @@ use writer::{Call, Job, Writer};
 /// Calls that may wait for the writer; past that, a caller waits to be let in.
 const QUEUE_MAX: usize = 1024;
 
-/// How long the writer is free for others between two parts of a blob, at least.
-const BLOB_PAUSE: Duration = Duration::from_millis(1);
+/// Bytes of a blob that are written in a second, at most. The writer is free for others most of the time between two parts.
+const BLOB_BYTES_PER_SEC: f64 = 12e6;
 
 /// How a [`SqliteStore`] uses the machine. The defaults suit a small server.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ impl Default for SqliteOptions {
             page_size: 8192,
             file_bytes_max: None,
             reserve_bytes: None,
-            blob_part_bytes: 128 << 10,
+            blob_part_bytes: 64 << 10,
             check_bytes_max: 256 << 20,
             lock_timeout: Duration::from_secs(10),
             sync_each_commit: true,
@@ -217,12 +217,13 @@ impl SqliteStore {
         loop {
             let mut whole = true;
             for (place, part) in (0..count).zip(parts).rev() {
+                let pause = Duration::from_secs_f64(part.len() as f64 / BLOB_BYTES_PER_SEC);
                 let bytes = part.to_vec();
                 let part = |reply| Job::BlobPart { digest, place, count, bytes, reply };
                 whole = self.write("keep a blob", part).await?;
                 if place > 0 {
-                    // Else who has an event to write would find the writer at work on a part each time.
-                    tokio::time::sleep(BLOB_PAUSE).await;
+                    // Else who has an event to write would often find the writer at work on a part.
+                    tokio::time::sleep(pause).await;
                 }
             }
             if whole {

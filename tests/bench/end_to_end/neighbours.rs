@@ -10,6 +10,7 @@ use serde_json::json;
 use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use crate::Options;
+use crate::floor::keep_a_core_busy;
 use crate::load::{Load, percentiles, steadily};
 use crate::receiver::Receiver;
 use crate::server::Server;
@@ -40,6 +41,9 @@ const KINDS: [(&str, u32); 9] = [
     ("trap", 0),
     ("panic", 0),
 ];
+
+/// A core that is kept busy by something that is no part of the server: no upload could change less.
+const FLOOR: &str = "floor";
 
 /// Uploads, one in each round: their components, bytes that nobody reads behind them, and a round that they fit into.
 const UPLOADS: [(&str, &str, usize, Duration); 3] = [
@@ -120,6 +124,9 @@ pub(crate) async fn neighbours(options: &Options) {
             },
         )
         .await;
+    }
+    if options.concerns(FLOOR) {
+        side_by_side(FLOOR, &load, ROUND, async || (), async |()| keep_a_core_busy(ROUND).await).await;
     }
     for (kind, file, junk, round) in UPLOADS.into_iter().filter(|(kind, ..)| options.concerns(kind)) {
         let wasm = std::fs::read(options.plugins.join(file)).expect("built");
