@@ -17,7 +17,7 @@ const BEAT: Duration = Duration::from_micros(500);
 /// work, one that wakes there often.
 pub(crate) async fn keep_a_core_busy(span: Duration) {
     let ended = Arc::new(AtomicBool::new(false));
-    let threads = [on_the_last_core(&ended, step_back, || ()), on_the_last_core(&ended, || (), || sleep(BEAT))];
+    let threads = [on_the_last_core(&ended, step_back, || ()), on_the_last_core(&ended, || (), beat)];
     tokio::time::sleep(span).await;
     ended.store(true, Ordering::Relaxed);
     for thread in threads {
@@ -43,4 +43,9 @@ fn on_the_last_core(ended: &Arc<AtomicBool>, begin: fn(), again: fn()) -> JoinHa
 fn step_back() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     set_thread_priority_and_policy(thread_native_id(), thread_priority::ThreadPriority::Min, idle).expect("lower");
+}
+
+#[allow(clippy::disallowed_methods, reason = "a thread of its own, which is there to sleep and wake")]
+fn beat() {
+    sleep(BEAT);
 }
