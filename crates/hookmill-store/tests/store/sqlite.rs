@@ -107,7 +107,9 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
 /// A process that ended while it wrote a blob, or deleted one, leaves nothing behind.
 #[tokio::test]
 async fn parts_of_a_blob_that_is_not_there_are_gone_after_a_restart() {
-    let mut subject = Sqlite::new(SqliteOptions::default());
+    let mut options = SqliteOptions::default();
+    options.blob_part_bytes = 100_000;
+    let mut subject = Sqlite::new(options);
     let bytes = vec![7; 300_000];
     subject.store.blob_put(Digest::of(&bytes), bytes.clone()).await.unwrap();
     subject.store.close().await;
