@@ -42,7 +42,8 @@ const KINDS: [(&str, u32); 9] = [
     ("panic", 0),
 ];
 
-/// A core that is kept busy by something that is no part of the server: no upload could change less.
+/// A core that is kept busy by something that is no part of the server: what is left to explain of an upload that compiles as
+/// long is what it changes beyond that.
 const FLOOR: &str = "floor";
 
 /// Uploads, one in each round: their components, bytes that nobody reads behind them, and a round that they fit into.
