@@ -99,15 +99,24 @@ async fn wrong_method() -> Response {
 /// may see a broken connection instead of the answer.
 const DROPPED_MAX: usize = 64 << 20;
 
-/// A body longer than this is read in parts with pauses between them, 32 MB a second at most: who sends from the same machine
-/// or its network would keep a core busy for as long as it takes, and deliveries waiting. No more than a part is read from
-/// a connection at once.
+/// A body longer than this is read in parts with pauses between them: who sends from the same machine or its network would
+/// keep a core busy for as long as it takes, and deliveries waiting.
 const AT_ONCE_MAX: usize = 2 << 20;
-pub(crate) const PART_BYTES: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// The part of a body, as one of events: a quarter of a gigabyte a second at most.
+const PART_BYTES: usize = 512 << 10;
+
+/// The part of an upload, 32 MB a second at most. No more is read from a connection at once.
+pub(crate) const UPLOAD_PART_BYTES: usize = 64 << 10;
 
 /// Reads a body of at most `bytes_max` bytes.
 async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    read_in_parts(body, bytes_max, PART_BYTES).await
+}
+
+/// Does what [`read_body`] does with a pause after each part.
+async fn read_in_parts(body: Body, bytes_max: usize, part_bytes: usize) -> Result<Bytes, Problem> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(bytes_max);
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::with_capacity(expected);
@@ -117,9 +126,9 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
             Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the body did not arrive whole: {error}"))
                 .help("send it again, with the Content-Length that it has")
         })?;
-        let parts_before = count / PART_BYTES;
+        let parts_before = count / part_bytes;
         count = count.saturating_add(chunk.len());
-        if count > AT_ONCE_MAX && count / PART_BYTES > parts_before {
+        if count > AT_ONCE_MAX && count / part_bytes > parts_before {
             tokio::time::sleep(PAUSE).await;
         }
         if count <= bytes_max {

@@ -74,7 +74,9 @@ impl Server {
     pub async fn serve(self, engine: Engine, token: Token, stop: impl Future<Output = ()> + Send) {
         let router = api::router(engine, token);
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.limits.head_timeout).max_buf_size(api::PART_BYTES);
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_timeout)
+            .max_buf_size(api::UPLOAD_PART_BYTES);
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let ending = GracefulShutdown::new();
         let mut open = JoinSet::new();

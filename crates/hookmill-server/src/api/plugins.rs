@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Api, Params, read_body, read_json};
+use super::{Answer, Api, Params, UPLOAD_PART_BYTES, read_in_parts, read_json};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +53,7 @@ pub(super) async fn upload(
     let name = PluginName::new(name)?;
     let limits = api.engine.plugin_limits(&api.tenant);
     // One byte more, so that the engine says what the matter is in its own words.
-    let wasm = read_body(body, limits.component_bytes_max + 1).await?;
+    let wasm = read_in_parts(body, limits.component_bytes_max + 1, UPLOAD_PART_BYTES).await?;
     if !params.wait {
         let upload = api.engine.begin_upload(&api.tenant, &name, wasm.into(), params.activate).await?;
         return Ok((StatusCode::ACCEPTED, Json(upload)).into_response());
