@@ -3,9 +3,8 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use hookmill_plugin::priority::{beats, step_aside};
 use tokio::sync::oneshot;
-
-use crate::priority::{beats, step_aside};
 
 /// Runs `work` on a thread of its own behind all else that wants a core; processes that it starts inherit that. Fails if
 /// the thread can't be started or `work` panicked.
@@ -39,6 +38,6 @@ mod tests {
         let niceness = || rustix::process::getpriority_process(None).expect("Linux tells");
         let here = niceness();
         let there = in_background(niceness).await.expect("an answer");
-        assert_eq!(there - here, crate::priority::NICENESS);
+        assert_eq!(there - here, hookmill_plugin::priority::NICENESS);
     }
 }

@@ -14,11 +14,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use hookmill_plugin::priority::{beats, step_back};
 use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::pace::Pace;
 use self::queue::{Kind, Queue};
-use crate::priority::{beats, step_back};
 
 /// Bytes of stack: the guest's own limit, the host's frames, and room to spare.
 const STACK_BYTES: usize = 4 << 20;

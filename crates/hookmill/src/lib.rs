@@ -29,7 +29,6 @@ mod plugin_calls;
 mod plugins;
 mod prepare;
 mod preview;
-mod priority;
 mod publish;
 mod replays;
 mod salvage;

@@ -34,10 +34,10 @@ struct Metronome {
 
 /// As long as one is there, the metronome beats.
 #[derive(Debug)]
-pub(crate) struct Beats(());
+pub struct Beats(());
 
 /// Makes the metronome beat on the cores of lesser work, if it was started.
-pub(crate) fn beats() -> Beats {
+pub fn beats() -> Beats {
     if METRONOME.working.fetch_add(1, Ordering::SeqCst) == 0 {
         // Whoever found no work a moment ago waits for it as soon as this lock can be had.
         if *METRONOME.resting() > 0 {

@@ -3,11 +3,11 @@
 mod cores;
 mod metronome;
 
-pub(crate) use self::metronome::beats;
+pub use self::metronome::{Beats, beats};
 
 /// Puts this thread, and the processes that it starts, behind all others that want a core, where the system can do that for
 /// a single thread; such a thread should work among [`beats`].
-pub(crate) fn step_back() {
+pub fn step_back() {
     keep_to_half_of_the_cores();
     // A mere niceness would not do: who wakes then waits until the slice of milliseconds is over that the thread began while
     // nobody wanted the core. Elsewhere, priorities are those of the process.
@@ -26,11 +26,11 @@ pub(crate) fn step_back() {
 
 /// By how much a thread that steps aside is nicer than the rest of the process: a tenth of its weight.
 #[cfg(target_os = "linux")]
-pub(crate) const NICENESS: i32 = 10;
+pub const NICENESS: i32 = 10;
 
 /// Makes this thread, and the processes that it starts, nicer, which Linux does for each thread, whatever POSIX says. A
 /// process may put itself further back than its parent, but never forward.
-pub(crate) fn step_aside() {
+pub fn step_aside() {
     keep_to_half_of_the_cores();
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
