@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use rlimit::Resource;
 use wait_timeout::ChildExt as _;
 use wasmtime::Engine;
@@ -12,6 +13,7 @@ use wasmtime::Engine;
 use crate::host::{Allocation, engine_config};
 use crate::limits::PluginLimits;
 use crate::lines::table_of;
+use crate::priority::{come_last, offer_core, uninterrupted};
 use crate::problem::LoadProblem;
 
 /// How far a compiler stands back behind all else that wants a core, so that it has a tenth of one that others want.
@@ -118,7 +120,7 @@ fn compile_in_child(
             .stderr(words)
             .spawn()
             .map_err(host("start the compiler"))?;
-        let ended = child.wait_timeout(time).map_err(host("wait for the compiler"))?;
+        let ended = uninterrupted(|| child.wait_timeout(time)).map_err(host("wait for the compiler"))?;
         if ended.is_none() {
             child.kill().and_then(|()| child.wait()).map_err(host("end the compiler"))?;
         }
@@ -196,18 +198,24 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     let wasm = std::fs::read(input).map_err(|error| host(error.to_string()))?;
     let engine = Engine::new(&engine_config(&PluginLimits::default(), Allocation::OnDemand))
         .map_err(|error| host(format!("{error:#}")))?;
-    let compiled = Compiled::of(&engine, &wasm).map_err(|error| WorkerError::Component(format!("{error:#}")))?;
+    let threads = compiler_threads().map_err(|error| host(error.to_string()))?;
+    let compiled = threads.install(|| Compiled::of(&engine, &wasm));
+    let compiled = compiled.map_err(|error| WorkerError::Component(format!("{error:#}")))?;
     let wrote = compiled.lines.map_or(Ok(()), |lines| std::fs::write(lines_beside(Path::new(output)), lines));
     wrote.and_then(|()| std::fs::write(output, compiled.native)).map_err(|error| host(error.to_string()))
+}
+
+/// Starts as many threads as there are cores for this process, all of which offer them to others.
+fn compiler_threads() -> Result<ThreadPool, ThreadPoolBuildError> {
+    // For as long as the process lives.
+    ThreadPoolBuilder::new().start_handler(|_| std::mem::forget(offer_core())).build()
 }
 
 /// Leaves the cores to deliveries, or a tenth less. Where that can't be had, it compiles all the same.
 fn stand_back(behind_all: bool) {
     #[cfg(target_os = "linux")]
     if behind_all {
-        use thread_priority::{ThreadPriority::Min, unix};
-        let idle = unix::ThreadSchedulePolicy::Normal(unix::NormalThreadSchedulePolicy::Idle);
-        let _done = unix::set_thread_priority_and_policy(unix::thread_native_id(), Min, idle);
+        come_last();
     }
     // Who started it may have seen to that.
     let inherited = rustix::process::getpriority_process(None).unwrap_or(0);

@@ -1,14 +1,19 @@
 //! Who gets a core first: threads whose work no delivery waits for come after all others.
 
 mod cores;
-mod metronome;
+mod turns;
 
-pub use self::metronome::{Beats, beats};
+pub(crate) use self::turns::uninterrupted;
+pub use self::turns::{Offers, offer_core};
 
 /// Puts this thread, and the processes that it starts, behind all others that want a core, where the system can do that for
-/// a single thread; such a thread should work among [`beats`].
+/// a single thread; while it works it should [offer its core](offer_core).
 pub fn step_back() {
     keep_to_half_of_the_cores();
+    come_last();
+}
+
+pub(crate) fn come_last() {
     // A mere niceness would not do: who wakes then waits until the slice of milliseconds is over that the thread began while
     // nobody wanted the core. Elsewhere, priorities are those of the process.
     #[cfg(target_os = "linux")]
@@ -38,9 +43,8 @@ pub fn step_aside() {
     }
 }
 
-/// Keeps this thread, and the processes that it starts, to the cores where the metronome beats.
+/// Keeps this thread, and the processes that it starts, to the cores of lesser work.
 fn keep_to_half_of_the_cores() {
-    metronome::start();
     if let Err(error) = cores::keep_to(cores::of_lesser_work()) {
         tracing::debug!(%error, "a thread of lesser work may run on all cores");
     }

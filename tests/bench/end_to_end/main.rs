@@ -5,7 +5,6 @@
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "a bench tells its figures, and ends where it can't go on")]
 
-mod floor;
 mod frappe;
 mod load;
 mod neighbours;

@@ -10,7 +10,6 @@ use serde_json::json;
 use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use crate::Options;
-use crate::floor::keep_a_core_busy;
 use crate::load::{Load, percentiles, steadily};
 use crate::receiver::Receiver;
 use crate::server::Server;
@@ -42,16 +41,16 @@ const KINDS: [(&str, u32); 9] = [
     ("panic", 0),
 ];
 
-/// A core that is kept busy by something that is no part of the server: what is left to explain of an upload that compiles as
-/// long is what it changes beyond that.
-const FLOOR: &str = "floor";
-
 /// Uploads, one in each round: their components, bytes that nobody reads behind them, and a round that they fit into.
-const UPLOADS: [(&str, &str, usize, Duration); 3] = [
+const UPLOADS: [(&str, &str, usize, Duration); 4] = [
     ("section", "rust_slack_message.wasm", 30 << 20, ROUND),
     ("javascript", "javascript_quotation_invoice.wasm", 0, ROUND),
     ("python", "python_quotation_invoice.wasm", 0, Duration::from_secs(8)),
+    (BOMB, "", 0, ROUND),
 ];
+
+/// Thousands of functions that take the compiler as long as what is written in JavaScript, and then are no plugin.
+const BOMB: &str = "bomb";
 
 /// Deliveries that wait for a receiver which accepts connections and never answers.
 const WAITING: usize = 100_000;
@@ -126,11 +125,8 @@ pub(crate) async fn neighbours(options: &Options) {
         )
         .await;
     }
-    if options.concerns(FLOOR) {
-        side_by_side(FLOOR, &load, ROUND, async || (), async |()| keep_a_core_busy(ROUND).await).await;
-    }
     for (kind, file, junk, round) in UPLOADS.into_iter().filter(|(kind, ..)| options.concerns(kind)) {
-        let wasm = std::fs::read(options.plugins.join(file)).expect("built");
+        let wasm = if kind == BOMB { bomb() } else { std::fs::read(options.plugins.join(file)).expect("built") };
         let wasm = Arc::new(with_section(&wasm, &vec![0x55; junk]));
         let uploads = AtomicU8::new(0);
         // The same component each time but for a number, so that each is compiled anew.
@@ -139,9 +135,21 @@ pub(crate) async fn neighbours(options: &Options) {
             // Copying megabytes takes milliseconds, in which events would be late.
             tokio::task::spawn_blocking(move || with_section(&wasm, &[number])).await.expect("bytes")
         };
-        side_by_side(kind, &load, round, numbered, async |wasm| server.push_over_network(kind, wasm).await).await;
+        side_by_side(kind, &load, round, numbered, async |wasm| {
+            let taken = server.push_over_network(kind, wasm).await;
+            assert_eq!(taken, kind != BOMB, "{kind}");
+        })
+        .await;
     }
     server.stop().await;
+}
+
+fn bomb() -> Vec<u8> {
+    // Each conversion is a handful of branches and traps in machine code.
+    let step = "local.get 0 local.get 1 f64.mul i64.trunc_f64_s f64.convert_i64_s local.set 0 ";
+    let functions = format!("(func (param f64 f64) {})", step.repeat(25)).repeat(4_000);
+    let export = r#"(instance $t) (export "hookmill:plugin/transform@1.0.0" (instance $t))"#;
+    wat::parse_str(format!("(component (core module {functions}) {export})")).expect("a component")
 }
 
 /// Appends a custom section without a name.

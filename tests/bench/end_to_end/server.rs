@@ -68,8 +68,9 @@ impl Server {
     }
 
     /// Uploads a component under a name of its own, as fast as a network of a gigabit brings it: written to a socket of the
-    /// same machine at once, its megabytes alone would keep the cores busy for as long as that takes.
-    pub(crate) async fn push_over_network(&self, name: &str, wasm: Vec<u8>) {
+    /// same machine at once, its megabytes alone would keep the cores busy for as long as that takes. Returns whether it was
+    /// taken.
+    pub(crate) async fn push_over_network(&self, name: &str, wasm: Vec<u8>) -> bool {
         let mut ticks = interval(PART_TIME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let length = wasm.len();
@@ -79,7 +80,11 @@ impl Server {
             (!part.is_empty()).then_some((Ok::<_, Infallible>(part), (rest, ticks)))
         });
         let request = self.putting(&format!("/v1/plugins/{name}"), "application/wasm");
-        done(request.header("content-length", length).body(reqwest::Body::wrap_stream(paced))).await;
+        let request = request.header("content-length", length).body(reqwest::Body::wrap_stream(paced));
+        let answer = request.send().await.expect("an answer");
+        let taken = answer.status().is_success();
+        answer.bytes().await.expect("a body");
+        taken
     }
 
     /// Uploads a component under a name of its own.

@@ -1,0 +1,50 @@
+//! Makes a thread of lesser work offer its core to others, often.
+//!
+//! Linux gives turns to the lowest of threads too. One that is woken on the same core, and ran a little more than its share
+//! before, waits for that turn to end; and the system looks whether it has when yet another thread wakes there, or at a
+//! tick: every 4 ms where there are 250 a second. `sched_yield` gives up what is left of a turn. A compiler and a guest know
+//! nothing of that, so a timer's signal interrupts them.
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod interruptions;
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use self::interruptions::Interruptions;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) use self::interruptions::uninterrupted;
+
+/// As long as it lives, the thread that made it offers its core to others.
+#[derive(Debug)]
+pub struct Offers {
+    _interruptions: Option<Interruptions>,
+}
+
+/// Makes this thread offer its core to others every fifth of a millisecond, where the system has timers for single threads.
+/// A tenth of a core it keeps, whoever wants that too, unless it [comes last](super::step_back).
+///
+/// It takes `SIGURG` for that, which by itself does nothing, and calls whoever else in the process listened to it before.
+/// Waits of this thread are interrupted too; nobody notices who waits again, as all of the standard library does.
+pub fn offer_core() -> Offers {
+    let interruptions = Interruptions::start();
+    if let Err(error) = &interruptions {
+        tracing::debug!(%error, "deliveries may wait some milliseconds for a thread of lesser work");
+    }
+    Offers { _interruptions: interruptions.ok() }
+}
+
+/// Where a single thread can't be interrupted, none is.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+#[derive(Debug)]
+struct Interruptions;
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+impl Interruptions {
+    fn start() -> std::io::Result<Self> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn uninterrupted<T>(waiting: impl FnOnce() -> T) -> T {
+    waiting()
+}
