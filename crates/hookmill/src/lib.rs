@@ -4,7 +4,8 @@
 //! from there on the engine matches, renders, transforms, signs, sends and retries until the receiver has it.
 //! [`Engine::shutdown`] lets what is under way finish. The server is one more user of this same interface.
 //!
-//! This crate knows nothing of serving HTTP and nothing of command lines.
+//! This crate knows nothing of serving HTTP and nothing of command lines. Of the process that it is in, it takes the signal
+//! `SIGURG` on Linux, [for threads of its own](hookmill_plugin::priority::offer_core).
 
 mod announce;
 mod assemble;

@@ -8,28 +8,39 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod interruptions;
 
+use std::marker::PhantomData;
+
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 use self::interruptions::Interruptions;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use self::interruptions::uninterrupted;
 
+/// What a thread has of a core that others want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Nothing: for threads that [come last](super::step_back).
+    Nothing,
+    /// A tenth of what one of the others has: for threads that [step aside](super::step_aside).
+    Tenth,
+}
+
 /// As long as it lives, the thread that made it offers its core to others.
 #[derive(Debug)]
 pub struct Offers {
     _interruptions: Option<Interruptions>,
+    _of_this_thread: PhantomData<*const ()>,
 }
 
 /// Makes this thread offer its core to others every fifth of a millisecond, where the system has timers for single threads.
-/// A tenth of a core it keeps, whoever wants that too, unless it [comes last](super::step_back).
 ///
-/// It takes `SIGURG` for that, which by itself does nothing, and calls whoever else in the process listened to it before.
-/// Waits of this thread are interrupted too; nobody notices who waits again, as all of the standard library does.
-pub fn offer_core() -> Offers {
-    let interruptions = Interruptions::start();
+/// It takes `SIGURG` for that, which by itself does nothing, and calls whoever else in the process listened to it before, on
+/// the stack of the thread. System calls that were interrupted go on by themselves (`SA_RESTART`).
+pub fn offer_core(share: Share) -> Offers {
+    let interruptions = Interruptions::start(share);
     if let Err(error) = &interruptions {
         tracing::debug!(%error, "deliveries may wait some milliseconds for a thread of lesser work");
     }
-    Offers { _interruptions: interruptions.ok() }
+    Offers { _interruptions: interruptions.ok(), _of_this_thread: PhantomData }
 }
 
 /// Where a single thread can't be interrupted, none is.
@@ -39,7 +50,7 @@ struct Interruptions;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 impl Interruptions {
-    fn start() -> std::io::Result<Self> {
+    fn start(_share: Share) -> std::io::Result<Self> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
 }

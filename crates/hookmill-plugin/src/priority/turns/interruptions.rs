@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::marker::PhantomData;
 use std::sync::LazyLock;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
@@ -13,37 +12,84 @@ use nix::time::ClockId;
 use nix::unistd::gettid;
 use signal_hook_registry::SigId;
 
+use super::Share;
+
 /// How long a thread that is woken on the core may wait. An interruption costs some microseconds, on a virtual machine 30:
 /// with turns half as long the compiler took a fifth longer, and nobody else waited noticeably less.
 const TURN: Duration = Duration::from_micros(200);
 
-/// How much longer others may have the core than this thread then keeps it. Giving up turns means giving up shares: of a
-/// core that others always want, one that did so whenever it could would have nothing.
+/// How much longer others have the core than a thread that has a tenth then keeps it. Giving up turns means giving up
+/// shares: of a core that others always want, one that did so whenever it could would have next to nothing.
 const OTHERS: u32 = 9;
+
+/// For how long it keeps the core at most, however long it was stopped: a tick.
+const KEPT_MAX: Duration = Duration::from_millis(4);
 
 /// Ignored where nobody listens, and hardly anybody does. Go's runtime interrupts its threads with the same.
 const SIGNAL: Signal = Signal::SIGURG;
 
+/// When a thread offers its core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turns {
+    share: Share,
+    /// When it was interrupted last and went on.
+    resumed: Instant,
+    keeps_until: Instant,
+}
+
+impl Turns {
+    fn new(share: Share, now: Instant) -> Self {
+        Self { share, resumed: now, keeps_until: now }
+    }
+
+    /// Tells an interrupted thread whether to give up its turn. One that was away for longer than between two
+    /// interruptions has not had one since.
+    fn is_over(&mut self, now: Instant) -> bool {
+        let since = now - self.resumed;
+        if since > TURN * 2 {
+            self.keep(now, since);
+        }
+        self.keeps_until <= now
+    }
+
+    /// Notes that others could have had the core from `offered` to `now`.
+    fn resume(&mut self, offered: Instant, now: Instant) {
+        self.resumed = now;
+        if offered != now {
+            self.keep(now, now - offered);
+        }
+    }
+
+    fn keep(&mut self, now: Instant, away: Duration) {
+        if self.share == Share::Tenth {
+            self.keeps_until = now + (away / OTHERS).min(KEPT_MAX);
+        }
+    }
+}
+
 thread_local! {
-    static KEEPS_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// Of a thread that offers its core.
+    static TURNS: Cell<Option<Turns>> = const { Cell::new(None) };
 }
 
 static LISTENER: LazyLock<io::Result<SigId>> = LazyLock::new(listen);
 
 #[allow(unsafe_code, reason = "a handler of signals may do few things only")]
 fn listen() -> io::Result<SigId> {
-    // SAFETY: reading the clock and yielding are system calls that take no lock, need no memory and leave `errno` as it was;
-    // the cell needs no memory and is never dropped.
-    unsafe { signal_hook_registry::register(SIGNAL as i32, give_up_turn) }
+    // SAFETY: reading the clock and yielding take no lock and need no memory; the cell is never dropped, and the thread
+    // touched it before it had a timer; the registry restores `errno`.
+    unsafe { signal_hook_registry::register(SIGNAL as i32, at_interruption) }
 }
 
-fn give_up_turn() {
-    let before = now();
-    if KEEPS_UNTIL.get().is_none_or(|until| until <= before) {
+fn at_interruption() {
+    let Some(mut turns) = TURNS.get() else { return };
+    let offered = now();
+    let over = turns.is_over(offered);
+    if over {
         yield_now();
-        let after = now();
-        KEEPS_UNTIL.set(Some(after + (after - before) / OTHERS));
     }
+    turns.resume(offered, if over { now() } else { offered });
+    TURNS.set(Some(turns));
 }
 
 #[allow(
@@ -58,21 +104,27 @@ fn now() -> Instant {
 #[derive(Debug)]
 pub(super) struct Interruptions {
     _timer: Timer,
-    _of_this_thread: PhantomData<*const ()>,
 }
 
 impl Interruptions {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(share: Share) -> io::Result<Self> {
         if let Err(error) = &*LISTENER {
             return Err(error.kind().into());
         }
+        TURNS.set(Some(Turns::new(share, now())));
         // Whoever started this thread may want no signals on its own.
         SigSet::from(SIGNAL).thread_unblock()?;
         let event =
             SigEvent::new(SigevNotify::SigevThreadId { signal: SIGNAL, thread_id: gettid().as_raw(), si_value: 0 });
         let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, event)?;
         timer.set(Expiration::Interval(TURN.into()), TimerSetTimeFlags::empty())?;
-        Ok(Self { _timer: timer, _of_this_thread: PhantomData })
+        Ok(Self { _timer: timer })
+    }
+}
+
+impl Drop for Interruptions {
+    fn drop(&mut self) {
+        TURNS.set(None);
     }
 }
 
@@ -89,65 +141,78 @@ pub(crate) fn uninterrupted<T>(waiting: impl FnOnce() -> T) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::super::offer_core;
     use super::*;
 
-    /// Counts what arrives, beside whoever else listens.
-    fn arriving() -> Arc<AtomicUsize> {
-        let count = Arc::new(AtomicUsize::new(0));
-        let counter = count.clone();
-        #[allow(unsafe_code, reason = "a handler of signals may do few things only")]
-        // SAFETY: counting takes no lock and needs no memory.
-        unsafe {
-            signal_hook_registry::register(SIGNAL as i32, move || {
-                counter.fetch_add(1, Ordering::SeqCst);
-            })
-        }
-        .expect("a listener");
-        count
+    thread_local! {
+        static ARRIVED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts what arrives on each thread, beside whoever else listens.
+    #[allow(unsafe_code, reason = "a handler of signals may do few things only")]
+    fn count_arrivals() {
+        ARRIVED.set(0);
+        // SAFETY: counting takes no lock and needs no memory; the cell is never dropped.
+        unsafe { signal_hook_registry::register(SIGNAL as i32, || ARRIVED.set(ARRIVED.get() + 1)) }
+            .expect("a listener");
     }
 
     /// Works until that many more have arrived, or for a long time.
-    fn work_until(arrived: &AtomicUsize, more: usize) {
-        let (begun, enough) = (now(), arrived.load(Ordering::SeqCst) + more);
-        while arrived.load(Ordering::SeqCst) < enough {
+    fn work_until(more: usize) {
+        let (begun, enough) = (now(), ARRIVED.get() + more);
+        while ARRIVED.get() < enough {
             assert!(begun.elapsed() < Duration::from_secs(30), "worked in vain for {more} interruptions");
         }
     }
 
+    fn arrive_in(span: Duration) -> usize {
+        let (begun, before) = (now(), ARRIVED.get());
+        while begun.elapsed() < span {}
+        ARRIVED.get() - before
+    }
+
     #[test]
     fn work_is_interrupted_again_and_again_but_for_waits_and_until_the_offer_is_over() {
-        let arrived = arriving();
-        let offers = offer_core();
-        work_until(&arrived, 10);
-        uninterrupted(|| {
-            let before = arrived.load(Ordering::SeqCst);
-            work_for(TURN * 50);
-            assert_eq!(arrived.load(Ordering::SeqCst), before);
-        });
-        work_until(&arrived, 10);
+        count_arrivals();
+        let offers = offer_core(Share::Nothing);
+        work_until(10);
+        assert_eq!(uninterrupted(|| arrive_in(TURN * 50)), 0);
+        work_until(10);
         drop(offers);
-        let before = arrived.load(Ordering::SeqCst);
-        work_for(TURN * 50);
-        assert_eq!(arrived.load(Ordering::SeqCst), before);
+        assert_eq!(arrive_in(TURN * 50), 0);
     }
 
-    fn work_for(span: Duration) {
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_thread_with_a_tenth_keeps_the_core_for_a_ninth_of_the_time_that_others_had_it() {
         let begun = now();
-        while begun.elapsed() < span {}
+        let mut turns = Turns::new(Share::Tenth, begun);
+        assert!(turns.is_over(begun + TURN), "nobody had it yet");
+        let mut at = begun + TURN + MS * 18;
+        turns.resume(begun + TURN, at);
+        for (span, over) in [(TURN, false), (TURN * 8, false), (TURN, true)] {
+            at += span;
+            // Kept for two milliseconds. That it did not give it up is no time that others had.
+            assert_eq!(Turns { resumed: at, ..turns }.is_over(at), over, "{span:?} later");
+        }
     }
 
     #[test]
-    fn a_thread_keeps_its_tenth_and_then_offers_again() {
-        let keep_until = |until| {
-            KEEPS_UNTIL.set(Some(until));
-            give_up_turn();
-            KEEPS_UNTIL.get() != Some(until)
-        };
-        assert!(!keep_until(now() + Duration::from_secs(3_600)));
-        assert!(keep_until(now()));
+    fn a_core_that_was_taken_counts_as_one_that_was_offered_but_an_hour_is_no_more_than_a_tick() {
+        let begun = now();
+        let mut turns = Turns::new(Share::Tenth, begun);
+        let back = begun + MS * 3_600_000;
+        assert!(!turns.is_over(back));
+        assert_eq!(turns.keeps_until, back + KEPT_MAX);
+    }
+
+    #[test]
+    fn a_thread_that_comes_last_offers_the_core_each_time() {
+        let begun = now();
+        let mut turns = Turns::new(Share::Nothing, begun);
+        turns.resume(begun, begun + MS * 18);
+        assert!(turns.is_over(begun + MS * 18));
+        assert!(turns.is_over(begun + MS * 180));
     }
 }
