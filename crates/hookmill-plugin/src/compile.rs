@@ -13,7 +13,7 @@ use wasmtime::Engine;
 use crate::host::{Allocation, engine_config};
 use crate::limits::PluginLimits;
 use crate::lines::table_of;
-use crate::priority::{Share, come_last, offer_core, uninterrupted};
+use crate::priority::{come_last, offer_core, uninterrupted};
 use crate::problem::LoadProblem;
 
 /// How far a compiler stands back behind all else that wants a core, so that it has a tenth of one that others want.
@@ -26,11 +26,19 @@ const IDLE_PART: u32 = 12;
 /// Bytes of stack of a thread that compiles.
 const STACK_BYTES: usize = 8 << 20;
 
-/// How the child is told what it has of a core that others want.
-fn name_of(share: Share) -> &'static str {
-    match share {
-        Share::Nothing => "nothing",
-        Share::Tenth => "tenth",
+/// What a compiler has of a core that others want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    Nothing,
+    Tenth,
+}
+
+impl Share {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Tenth => "tenth",
+        }
     }
 }
 
@@ -108,7 +116,7 @@ fn compile_in_child(
         let mut child = Command::new(program)
             .args(args)
             .args([input.as_os_str(), output.as_os_str()])
-            .args([&cpu_secs.to_string(), &limits.compile_memory_max.to_string(), name_of(share)])
+            .args([&cpu_secs.to_string(), &limits.compile_memory_max.to_string(), share.name()])
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -185,7 +193,7 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| host(format!("can't tie itself to its parent: {error}")))?;
-    let share = if share == name_of(Share::Nothing) { Share::Nothing } else { Share::Tenth };
+    let share = if share == Share::Nothing.name() { Share::Nothing } else { Share::Tenth };
     stand_back(share);
     let bounds = [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::FSIZE, memory), (Resource::CORE, 0)];
     for (resource, limit) in bounds {
@@ -194,7 +202,7 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     let wasm = std::fs::read(input).map_err(|error| host(error.to_string()))?;
     let engine = Engine::new(&engine_config(&PluginLimits::default(), Allocation::OnDemand))
         .map_err(|error| host(format!("{error:#}")))?;
-    let threads = compiler_threads(share).map_err(|error| host(error.to_string()))?;
+    let threads = compiler_threads().map_err(|error| host(error.to_string()))?;
     let compiled = threads.install(|| Compiled::of(&engine, &wasm));
     let compiled = compiled.map_err(|error| WorkerError::Component(format!("{error:#}")))?;
     let wrote = compiled.lines.map_or(Ok(()), |lines| std::fs::write(lines_beside(Path::new(output)), lines));
@@ -202,9 +210,9 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
 }
 
 /// Starts as many threads as there are cores for this process, all of which offer them to others.
-fn compiler_threads(share: Share) -> Result<ThreadPool, ThreadPoolBuildError> {
+fn compiler_threads() -> Result<ThreadPool, ThreadPoolBuildError> {
     // For as long as the process lives. One that waits for another is interrupted all the same.
-    let offer = move |_| std::mem::forget(offer_core(share));
+    let offer = |_| std::mem::forget(offer_core());
     ThreadPoolBuilder::new().stack_size(STACK_BYTES).start_handler(offer).build()
 }
 

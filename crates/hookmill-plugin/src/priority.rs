@@ -4,7 +4,7 @@ mod cores;
 mod turns;
 
 pub(crate) use self::turns::uninterrupted;
-pub use self::turns::{Offers, Share, offer_core};
+pub use self::turns::{Offers, offer_core};
 
 /// Puts this thread, and the processes that it starts, behind all others that want a core, where the system can do that for
 /// a single thread; while it works it should [offer its core](offer_core).

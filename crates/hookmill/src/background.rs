@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hookmill_plugin::priority::{Share, offer_core, step_aside};
+use hookmill_plugin::priority::{offer_core, step_aside};
 use tokio::sync::oneshot;
 
 /// Runs `work` on a thread of its own behind all else that wants a core; processes that it starts inherit that. Fails if
@@ -12,7 +12,7 @@ pub(crate) async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + 
     let (answer, answered) = oneshot::channel();
     std::thread::Builder::new().name("background".into()).spawn(move || {
         step_aside();
-        let _offers = offer_core(Share::Tenth);
+        let _offers = offer_core();
         let result = catch_unwind(AssertUnwindSafe(work)).map_err(|_| io::Error::other("it panicked"));
         // Nobody waits any more if the engine is being torn down.
         let _unheard = answer.send(result).is_err();

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use hookmill_plugin::priority::{Share, offer_core, step_back};
+use hookmill_plugin::priority::{offer_core, step_back};
 use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::pace::Pace;
@@ -68,7 +68,7 @@ impl Shared {
                 continue;
             };
             drop(queue);
-            let offers = (kind == Kind::Long).then(|| offer_core(Share::Nothing));
+            let offers = (kind == Kind::Long).then(offer_core);
             // The job's own answer is lost with its panic, and whoever waits for it is told so.
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a job on a guest thread panicked");

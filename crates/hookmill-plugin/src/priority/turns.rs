@@ -15,15 +15,6 @@ use self::interruptions::Interruptions;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use self::interruptions::uninterrupted;
 
-/// What a thread has of a core that others want.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
-    /// Nothing: for threads that [come last](super::step_back).
-    Nothing,
-    /// A tenth of what one of the others has: for threads that [step aside](super::step_aside).
-    Tenth,
-}
-
 /// As long as it lives, the thread that made it offers its core to others.
 #[derive(Debug)]
 pub struct Offers {
@@ -32,11 +23,12 @@ pub struct Offers {
 }
 
 /// Makes this thread offer its core to others every fifth of a millisecond, where the system has timers for single threads.
+/// Where others always want it, it keeps about the share that its priority gives it.
 ///
 /// It takes `SIGURG` for that, which by itself does nothing, and calls whoever else in the process listened to it before, on
 /// the stack of the thread. System calls that were interrupted go on by themselves (`SA_RESTART`).
-pub fn offer_core(share: Share) -> Offers {
-    let interruptions = Interruptions::start(share);
+pub fn offer_core() -> Offers {
+    let interruptions = Interruptions::start();
     if let Err(error) = &interruptions {
         tracing::debug!(%error, "deliveries may wait some milliseconds for a thread of lesser work");
     }
@@ -50,7 +42,7 @@ struct Interruptions;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 impl Interruptions {
-    fn start(_share: Share) -> std::io::Result<Self> {
+    fn start() -> std::io::Result<Self> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
 }

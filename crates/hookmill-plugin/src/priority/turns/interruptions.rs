@@ -12,14 +12,12 @@ use nix::time::ClockId;
 use nix::unistd::gettid;
 use signal_hook_registry::SigId;
 
-use super::Share;
-
 /// How long a thread that is woken on the core may wait. An interruption costs some microseconds, on a virtual machine 30:
 /// with turns half as long the compiler took a fifth longer, and nobody else waited noticeably less.
 const TURN: Duration = Duration::from_micros(200);
 
-/// How much longer others have the core than a thread that has a tenth then keeps it. Giving up turns means giving up
-/// shares: of a core that others always want, one that did so whenever it could would have next to nothing.
+/// How much longer others have the core than this thread then keeps it. Giving up a turn means giving up a share: of a core
+/// that others always want, a thread that did so whenever it could would have next to nothing.
 const OTHERS: u32 = 9;
 
 /// For how long it keeps the core at most, however long it was stopped: a tick.
@@ -31,15 +29,14 @@ const SIGNAL: Signal = Signal::SIGURG;
 /// When a thread offers its core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Turns {
-    share: Share,
     /// When it was interrupted last and went on.
     resumed: Instant,
     keeps_until: Instant,
 }
 
 impl Turns {
-    fn new(share: Share, now: Instant) -> Self {
-        Self { share, resumed: now, keeps_until: now }
+    fn new(now: Instant) -> Self {
+        Self { resumed: now, keeps_until: now }
     }
 
     /// Tells an interrupted thread whether to give up its turn. One that was away for longer than between two
@@ -61,9 +58,7 @@ impl Turns {
     }
 
     fn keep(&mut self, now: Instant, away: Duration) {
-        if self.share == Share::Tenth {
-            self.keeps_until = now + (away / OTHERS).min(KEPT_MAX);
-        }
+        self.keeps_until = now + (away / OTHERS).min(KEPT_MAX);
     }
 }
 
@@ -107,11 +102,11 @@ pub(super) struct Interruptions {
 }
 
 impl Interruptions {
-    pub(super) fn start(share: Share) -> io::Result<Self> {
+    pub(super) fn start() -> io::Result<Self> {
         if let Err(error) = &*LISTENER {
             return Err(error.kind().into());
         }
-        TURNS.set(Some(Turns::new(share, now())));
+        TURNS.set(Some(Turns::new(now())));
         // Whoever started this thread may want no signals on its own.
         SigSet::from(SIGNAL).thread_unblock()?;
         let event =
@@ -174,7 +169,7 @@ mod tests {
     #[test]
     fn work_is_interrupted_again_and_again_but_for_waits_and_until_the_offer_is_over() {
         count_arrivals();
-        let offers = offer_core(Share::Nothing);
+        let offers = offer_core();
         work_until(10);
         assert_eq!(uninterrupted(|| arrive_in(TURN * 50)), 0);
         work_until(10);
@@ -185,9 +180,9 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_thread_with_a_tenth_keeps_the_core_for_a_ninth_of_the_time_that_others_had_it() {
+    fn a_thread_keeps_the_core_for_a_ninth_of_the_time_that_others_had_it() {
         let begun = now();
-        let mut turns = Turns::new(Share::Tenth, begun);
+        let mut turns = Turns::new(begun);
         assert!(turns.is_over(begun + TURN), "nobody had it yet");
         let mut at = begun + TURN + MS * 18;
         turns.resume(begun + TURN, at);
@@ -201,18 +196,9 @@ mod tests {
     #[test]
     fn a_core_that_was_taken_counts_as_one_that_was_offered_but_an_hour_is_no_more_than_a_tick() {
         let begun = now();
-        let mut turns = Turns::new(Share::Tenth, begun);
+        let mut turns = Turns::new(begun);
         let back = begun + MS * 3_600_000;
         assert!(!turns.is_over(back));
         assert_eq!(turns.keeps_until, back + KEPT_MAX);
-    }
-
-    #[test]
-    fn a_thread_that_comes_last_offers_the_core_each_time() {
-        let begun = now();
-        let mut turns = Turns::new(Share::Nothing, begun);
-        turns.resume(begun, begun + MS * 18);
-        assert!(turns.is_over(begun + MS * 18));
-        assert!(turns.is_over(begun + MS * 180));
     }
 }
