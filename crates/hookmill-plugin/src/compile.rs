@@ -13,11 +13,8 @@ use wasmtime::Engine;
 use crate::host::{Allocation, engine_config};
 use crate::limits::PluginLimits;
 use crate::lines::table_of;
-use crate::priority::{come_last, offer_core, uninterrupted};
+use crate::priority::{NICENESS, come_last, offer_core, uninterrupted};
 use crate::problem::LoadProblem;
-
-/// How far a compiler stands back behind all else that wants a core, so that it has a tenth of one that others want.
-const NICENESS: i32 = 10;
 
 /// In which part of its time a compiler has only what nobody else wants. That is the best for all else, and on a busy machine
 /// nothing: one that is not done by then is started anew, and has its tenth.
@@ -27,7 +24,7 @@ const IDLE_PART: u32 = 12;
 const STACK_BYTES: usize = 8 << 20;
 
 /// What a compiler has of a core that others want.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Share {
     Nothing,
     Tenth,
@@ -193,8 +190,7 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| host(format!("can't tie itself to its parent: {error}")))?;
-    let share = if share == Share::Nothing.name() { Share::Nothing } else { Share::Tenth };
-    stand_back(share);
+    stand_back(share == Share::Nothing.name());
     let bounds = [(Resource::CPU, cpu_secs), (Resource::AS, memory), (Resource::FSIZE, memory), (Resource::CORE, 0)];
     for (resource, limit) in bounds {
         resource.set(limit, limit).map_err(|error| host(format!("can't limit itself: {error}")))?;
@@ -217,8 +213,8 @@ fn compiler_threads() -> Result<ThreadPool, ThreadPoolBuildError> {
 }
 
 /// Leaves the cores to deliveries, or a tenth less. Where that can't be had, it compiles all the same.
-fn stand_back(share: Share) {
-    if share == Share::Nothing {
+fn stand_back(behind_all: bool) {
+    if behind_all {
         come_last();
     }
     // Who started it may have seen to that.

@@ -30,7 +30,6 @@ pub(crate) fn come_last() {
 }
 
 /// By how much a thread that steps aside is nicer than the rest of the process: a tenth of its weight.
-#[cfg(target_os = "linux")]
 pub const NICENESS: i32 = 10;
 
 /// Makes this thread, and the processes that it starts, nicer, which Linux does for each thread, whatever POSIX says. A

@@ -68,9 +68,9 @@ impl Server {
     }
 
     /// Uploads a component under a name of its own, as fast as a network of a gigabit brings it: written to a socket of the
-    /// same machine at once, its megabytes alone would keep the cores busy for as long as that takes. Returns whether it was
-    /// taken.
-    pub(crate) async fn push_over_network(&self, name: &str, wasm: Vec<u8>) -> bool {
+    /// same machine at once, its megabytes alone would keep the cores busy for as long as that takes. Returns what the
+    /// server said if it refused.
+    pub(crate) async fn push_over_network(&self, name: &str, wasm: Vec<u8>) -> Result<(), String> {
         let mut ticks = interval(PART_TIME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let length = wasm.len();
@@ -80,11 +80,7 @@ impl Server {
             (!part.is_empty()).then_some((Ok::<_, Infallible>(part), (rest, ticks)))
         });
         let request = self.putting(&format!("/v1/plugins/{name}"), "application/wasm");
-        let request = request.header("content-length", length).body(reqwest::Body::wrap_stream(paced));
-        let answer = request.send().await.expect("an answer");
-        let taken = answer.status().is_success();
-        answer.bytes().await.expect("a body");
-        taken
+        sent(request.header("content-length", length).body(reqwest::Body::wrap_stream(paced))).await
     }
 
     /// Uploads a component under a name of its own.
@@ -150,9 +146,14 @@ impl Server {
 
 /// Sends a request that is to succeed.
 async fn done(request: RequestBuilder) {
+    sent(request).await.expect("done");
+}
+
+/// Sends a request; returns what the server said if it refused.
+async fn sent(request: RequestBuilder) -> Result<(), String> {
     let answer = request.send().await.expect("an answer");
     let (url, status) = (answer.url().clone(), answer.status());
     // Read to the end, or the connection is not used again.
     let body = answer.text().await.expect("a body");
-    assert!(status.is_success(), "{url}: {body}");
+    if status.is_success() { Ok(()) } else { Err(format!("{url}: {body}")) }
 }

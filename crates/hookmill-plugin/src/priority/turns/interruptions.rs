@@ -13,7 +13,7 @@ use nix::unistd::gettid;
 use signal_hook_registry::SigId;
 
 /// How long a thread that is woken on the core may wait. An interruption costs some microseconds, on a virtual machine 30:
-/// with turns half as long the compiler took a fifth longer, and nobody else waited noticeably less.
+/// with turns half as long the compiler took a sixth longer, and nobody else waited noticeably less.
 const TURN: Duration = Duration::from_micros(200);
 
 /// How much longer others have the core than this thread then keeps it. Giving up a turn means giving up a share: of a core
@@ -52,9 +52,7 @@ impl Turns {
     /// Notes that others could have had the core from `offered` to `now`.
     fn resume(&mut self, offered: Instant, now: Instant) {
         self.resumed = now;
-        if offered != now {
-            self.keep(now, now - offered);
-        }
+        self.keep(now, now - offered);
     }
 
     fn keep(&mut self, now: Instant, away: Duration) {
@@ -79,11 +77,12 @@ fn listen() -> io::Result<SigId> {
 fn at_interruption() {
     let Some(mut turns) = TURNS.get() else { return };
     let offered = now();
-    let over = turns.is_over(offered);
-    if over {
+    if turns.is_over(offered) {
         yield_now();
+        turns.resume(offered, now());
+    } else {
+        turns.resumed = offered;
     }
-    turns.resume(offered, if over { now() } else { offered });
     TURNS.set(Some(turns));
 }
 
