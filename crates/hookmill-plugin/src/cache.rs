@@ -125,29 +125,29 @@ impl CompiledCache {
     }
 
     /// Loads what the compiler made just now.
-    pub(crate) fn fresh(&self, engine: &Engine, native: &[u8]) -> wasmtime::Result<Component> {
-        deserialize(engine, native)
+    pub(crate) fn fresh(&self, engine: &Engine, compiled: &Compiled) -> wasmtime::Result<Component> {
+        map(engine, &compiled.native)
     }
 
     /// Keeps what the compiler made of a component that was tried out: what is kept is not tried out again.
     pub(crate) fn keep(&self, engine: &Engine, inspection: &Inspection, compiled: &Compiled) {
-        let Compiled { native, lines } = compiled;
         let file = self.file(engine, &inspection.digest);
-        let write_to = |file: &Path, bytes: &[u8]| {
-            let mut new = tempfile::NamedTempFile::new_in(&self.dir)?;
-            new.write_all(bytes)?;
+        let move_to = |place: &Path, new: &Path| {
             // The note must not outlive a power cut that its file did not.
-            new.as_file().sync_all()?;
-            new.persist(file).map_err(|error| error.error)
+            fs::File::open(new)?.sync_all()?;
+            fs::rename(new, place)
         };
-        let write = || {
-            lines.as_ref().map(|lines| write_to(&lines_beside(&file), lines)).transpose()?;
-            write_to(&file, native)
+        let keep = || {
+            let lines = lines_beside(&compiled.native);
+            compiled.lines.as_ref().map(|_| move_to(&lines_beside(&file), &lines)).transpose()?;
+            let hash = hash_file(&compiled.native)?;
+            move_to(&file, &compiled.native)?;
+            Ok::<_, io::Error>(hash)
         };
-        match write() {
-            Ok(_) => {
+        match keep() {
+            Ok(native) => {
                 let (inspection, fixtures) = (inspection.clone(), inspection.fixtures.clone());
-                let note = Note { inspection, fixtures, native: blake3::hash(native), hashed: None };
+                let note = Note { inspection, fixtures, native, hashed: None };
                 self.write_note(&file, &note.inspection.digest, &note);
             }
             // The plugin runs all the same; only the next start compiles it again.
@@ -216,17 +216,11 @@ fn hash_file(file: &Path) -> io::Result<blake3::Hash> {
 }
 
 #[expect(unsafe_code, reason = "wasmtime marks the loading of native code unsafe")]
-fn deserialize(engine: &Engine, native: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `native` came from the compiler just now. The engine itself checks its version and settings.
-    unsafe { Component::deserialize(engine, native) }
-}
-
-#[expect(unsafe_code, reason = "wasmtime marks the loading of native code unsafe")]
 fn map(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
-    // SAFETY: the file has the hash that stands in a note under a key that only this host can read, so it is unchanged
-    // output of `precompile_component`; or no change to it is known since it had. It lies in a directory that only this
-    // user can write, whose files are replaced and removed but never written to, so it stays as it is while it is mapped.
-    // The engine itself checks its version and settings.
+    // SAFETY: the file came from the compiler just now; or it has the hash that stands in a note under a key that only this
+    // host can read, so it is unchanged output of `precompile_component`; or no change to it is known since it had. It lies
+    // in a directory that only this user can write, whose files are moved, replaced and removed but never written to, so it
+    // stays as it is while it is mapped. The engine itself checks its version and settings.
     unsafe { Component::deserialize_file(engine, file) }
 }
 

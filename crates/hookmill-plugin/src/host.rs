@@ -207,7 +207,7 @@ impl PluginHost {
         let inspection = inspect_hashed(wasm, digest)?;
         done(Stage::Validated);
         let compiled = self.compiler.compile(&self.engine, wasm, &self.limits, self.cache.dir())?;
-        let component = self.cache.fresh(&self.engine, &compiled.native).map_err(|error| does_not_fit(&error))?;
+        let component = self.cache.fresh(&self.engine, &compiled).map_err(|error| does_not_fit(&error))?;
         done(Stage::Compiled);
         if compiled.lines.is_none() {
             tracing::warn!(%digest, "a plugin has more source lines than are kept; its backtraces have names only");

@@ -24,6 +24,7 @@ mod limits;
 mod lines;
 mod log;
 mod manifest;
+mod parts;
 pub mod priority;
 mod problem;
 mod section;

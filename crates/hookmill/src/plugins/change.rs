@@ -124,7 +124,7 @@ impl Plugins {
                 continue;
             }
             let host = self.host.clone();
-            drop(tokio::task::spawn_blocking(move || host.forget(&digest)).await);
+            drop(in_background(move || host.forget(&digest)).await);
         }
     }
 

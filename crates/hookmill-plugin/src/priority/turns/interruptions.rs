@@ -126,6 +126,8 @@ impl Drop for Interruptions {
 pub(crate) fn uninterrupted<T>(waiting: impl FnOnce() -> T) -> T {
     let before = SigSet::from(SIGNAL).thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let result = waiting();
+    // Who slept was not kept from the core by others, and has nothing to make up for.
+    TURNS.set(TURNS.get().map(|_| Turns::new(now())));
     if let Ok(before) = before {
         // It can't fail with a mask that was there a moment ago.
         let _set = before.thread_set_mask();
