@@ -26,7 +26,10 @@ pub(crate) const COMPILE_WORKER: &str = "compile-worker";
 fn main() -> ExitCode {
     let mut raw: Vec<OsString> = std::env::args_os().skip(1).collect();
     if raw.first().is_some_and(|first| first == COMPILE_WORKER) {
-        return hookmill::plugin::compile_worker(&raw.split_off(1)).into();
+        let code = hookmill::plugin::compile_worker(&raw.split_off(1));
+        // The kernel takes it all at once when the process ends, and holds the core for milliseconds.
+        allocator::hand_back_memory();
+        return code.into();
     }
     allocator::keep_freed_memory();
     #[cfg(target_os = "linux")]
