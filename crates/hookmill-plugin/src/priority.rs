@@ -1,6 +1,8 @@
 //! Who gets a core first: threads whose work no delivery waits for come after all others.
 
 mod cores;
+#[cfg(target_os = "linux")]
+mod slice;
 mod turns;
 
 pub(crate) use self::turns::uninterrupted;
@@ -14,20 +16,11 @@ pub fn step_back() {
 }
 
 pub(crate) fn come_last() {
-    // A mere niceness would not do: who wakes then waits until the slice of milliseconds is over that the thread began while
-    // nobody wanted the core. Elsewhere, priorities are those of the process.
-    #[cfg(target_os = "linux")]
-    {
-        use thread_priority::unix::{
-            NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-        };
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let done = set_thread_priority_and_policy(thread_native_id(), thread_priority::ThreadPriority::Min, idle);
-        if let Err(error) = done {
-            tracing::debug!(%error, "a thread of lesser work has the priority of all others");
-        }
-    }
+    get_nicer_by(LAST);
 }
+
+/// More than there is of niceness: at the lowest, a hundredth of the weight of others.
+const LAST: i32 = 40;
 
 /// By how much a thread that steps aside is nicer than the rest of the process: a tenth of its weight.
 pub const NICENESS: i32 = 10;
@@ -36,9 +29,18 @@ pub const NICENESS: i32 = 10;
 /// process may put itself further back than its parent, but never forward.
 pub fn step_aside() {
     keep_to_half_of_the_cores();
+    get_nicer_by(NICENESS);
+}
+
+/// Not `SCHED_IDLE`: Linux takes a core that has nothing else for free, and sends there who wakes, though another is.
+fn get_nicer_by(niceness: i32) {
+    // Elsewhere, priorities are those of the process.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "a background thread has the priority of all others");
+    {
+        let shortened = rustix::process::nice(niceness).map_err(Into::into).and_then(slice::shorten);
+        if let Err(error) = shortened {
+            tracing::debug!(%error, "others may wait some milliseconds for a thread of lesser work");
+        }
     }
 }
 
