@@ -9,10 +9,10 @@ const SHORTEST: u64 = 100_000;
 /// they stay as they are.
 #[allow(unsafe_code, reason = "no library knows of slices")]
 pub(super) fn shorten(niceness: i32) -> io::Result<()> {
-    // SAFETY: plain numbers, of which zero says that nothing is wanted.
+    // SAFETY: plain numbers, which may be zero.
     let mut wanted: libc::sched_attr = unsafe { std::mem::zeroed() };
     wanted.size = size_of::<libc::sched_attr>() as u32;
-    wanted.sched_policy = libc::SCHED_OTHER as u32;
+    wanted.sched_flags = libc::SCHED_FLAG_KEEP_POLICY as u64;
     wanted.sched_nice = niceness;
     wanted.sched_runtime = SHORTEST;
     let this_thread = 0;
