@@ -18,7 +18,8 @@ pub(crate) struct Ledger {
     /// Steps done, by event.
     events: BTreeMap<u32, usize>,
     given_up: BTreeSet<u32>,
-    config: BTreeMap<String, u64>,
+    /// The last revisions, and how often a write was refused since.
+    config: BTreeMap<String, (u64, u64)>,
     blobs: BTreeSet<u32>,
     fence: u64,
     /// Settled events before this one may be gone.
@@ -38,11 +39,12 @@ impl Ledger {
             match note {
                 Note::Step { event, done } => drop(ledger.events.insert(*event, *done)),
                 Note::GivenUp { event } => drop(ledger.given_up.insert(*event)),
-                Note::Config { name, revision } => drop(ledger.config.insert(name.clone(), *revision)),
+                Note::Config { name, revision } => drop(ledger.config.insert(name.clone(), (*revision, 0))),
                 Note::Blob { number } => drop(ledger.blobs.insert(*number)),
                 Note::Lease { fence } => ledger.fence = *fence,
                 Note::Forgetting { before } => ledger.forgotten = ledger.forgotten.max(*before),
-                Note::Refused { .. } | Note::Closed => {}
+                Note::Refused { .. } => ledger.config.values_mut().for_each(|(_, refused)| *refused += 1),
+                Note::Closed => {}
             }
         }
         ledger
@@ -71,12 +73,13 @@ impl Ledger {
         }
         pending_is_what_is_listed(store).await?;
         let entries = store.config("webhook").await.map_err(|error| error.to_string())?;
-        for (name, &revision) in &self.config {
+        for (name, &(revision, refused)) in &self.config {
             let entry = entries.iter().find(|entry| entry.key.name == *name);
             let entry = entry.ok_or_else(|| format!("the configuration {name} is gone"))?;
-            // One more may have been written and not yet heard of.
+            // One more may have been written and not yet heard of; and so may what was refused, on which a restart builds.
             let newer = entry.revision.0.checked_sub(revision);
-            let newest = newer.is_some_and(|newer| newer <= 1) && entry.value == config_value(name, entry.revision.0);
+            let newest =
+                newer.is_some_and(|newer| newer <= 1 + refused) && entry.value == config_value(name, entry.revision.0);
             if !newest {
                 return Err(format!("the configuration {name} is {entry:?}, not at revision {revision}"));
             }
