@@ -11,9 +11,13 @@ const PART: usize = 64 << 10;
 /// Freed in about a tenth of a millisecond.
 const FREED: u64 = 1 << 20;
 
-/// Writes a file, in place of what was in it.
+/// Writes a file that only its owner may read, in place of what was in it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
     bytes.chunks(PART).try_for_each(|part| file.write_all(part))
 }
 
