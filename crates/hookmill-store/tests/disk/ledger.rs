@@ -18,8 +18,8 @@ pub(crate) struct Ledger {
     /// Steps done, by event.
     events: BTreeMap<u32, usize>,
     given_up: BTreeSet<u32>,
-    /// The last revisions, and how often a write was refused since.
-    config: BTreeMap<String, (u64, u64)>,
+    /// The last revisions, and whether the store refused something since.
+    config: BTreeMap<String, (u64, bool)>,
     blobs: BTreeSet<u32>,
     fence: u64,
     /// Settled events before this one may be gone.
@@ -39,11 +39,11 @@ impl Ledger {
             match note {
                 Note::Step { event, done } => drop(ledger.events.insert(*event, *done)),
                 Note::GivenUp { event } => drop(ledger.given_up.insert(*event)),
-                Note::Config { name, revision } => drop(ledger.config.insert(name.clone(), (*revision, 0))),
+                Note::Config { name, revision } => drop(ledger.config.insert(name.clone(), (*revision, false))),
                 Note::Blob { number } => drop(ledger.blobs.insert(*number)),
                 Note::Lease { fence } => ledger.fence = *fence,
                 Note::Forgetting { before } => ledger.forgotten = ledger.forgotten.max(*before),
-                Note::Refused { .. } => ledger.config.values_mut().for_each(|(_, refused)| *refused += 1),
+                Note::Refused { .. } => ledger.config.values_mut().for_each(|(_, refused)| *refused = true),
                 Note::Closed => {}
             }
         }
@@ -78,8 +78,8 @@ impl Ledger {
             let entry = entry.ok_or_else(|| format!("the configuration {name} is gone"))?;
             // One more may have been written and not yet heard of; and so may what was refused, on which a restart builds.
             let newer = entry.revision.0.checked_sub(revision);
-            let newest =
-                newer.is_some_and(|newer| newer <= 1 + refused) && entry.value == config_value(name, entry.revision.0);
+            let newest = newer.is_some_and(|newer| newer <= 1 + u64::from(refused))
+                && entry.value == config_value(name, entry.revision.0);
             if !newest {
                 return Err(format!("the configuration {name} is {entry:?}, not at revision {revision}"));
             }
