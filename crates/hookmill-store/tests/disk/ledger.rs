@@ -43,6 +43,8 @@ impl Ledger {
                 Note::Blob { number } => drop(ledger.blobs.insert(*number)),
                 Note::Lease { fence } => ledger.fence = *fence,
                 Note::Forgetting { before } => ledger.forgotten = ledger.forgotten.max(*before),
+                // For want of room nothing is written.
+                Note::Refused { code, .. } if code == "store_full" => {}
                 Note::Refused { .. } => ledger.config.values_mut().for_each(|(_, refused)| *refused = true),
                 Note::Closed => {}
             }
