@@ -19,12 +19,16 @@ const HANDED_BACK_EVERY: Duration = Duration::from_secs(1);
 /// Milliseconds after which any thread that frees memory hands it back if nobody did.
 const KEPT_FOR: c_long = 10_000;
 
-/// Makes the allocator keep freed memory for a while, unless the environment says otherwise, and hand it back on a thread
-/// that nothing waits for: for the megabytes of an upload that takes milliseconds.
+/// Makes the allocator keep freed memory for a while, unless the environment says otherwise.
 #[allow(unsafe_code, reason = "the allocator's settings are reached through C alone")]
 pub(crate) fn keep_freed_memory() {
     // SAFETY: the option exists, and no other thread runs yet.
     unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, KEPT_FOR) };
+}
+
+/// Hands freed memory back again and again, on a thread that nothing waits for: for the megabytes of an upload that takes
+/// milliseconds.
+pub(crate) fn keep_handing_back_memory() {
     // Without the thread it is handed back later.
     let _started = std::thread::Builder::new().name("allocator".into()).spawn(|| {
         step_aside();

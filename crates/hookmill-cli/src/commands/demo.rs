@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::plugin::refused;
 use super::serve::this_program_as_compiler;
 use super::{StopSignal, plugin_host};
+use crate::allocator::keep_handing_back_memory;
 use crate::api::Client;
 use crate::args::{Demo, Receiver};
 use crate::exit_code::{FAILED, Failure, PLUGIN};
@@ -46,6 +47,7 @@ struct Stage<'a> {
 
 pub(crate) async fn run(options: Demo, output: &Output) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignal::listen()?;
+    keep_handing_back_memory();
     let mut stage = Stage::set(output).await?;
     // Whatever ends the walk, what it made is taken down after it.
     let walked = tokio::select! {

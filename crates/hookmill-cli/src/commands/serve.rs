@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::COMPILE_WORKER;
+use crate::allocator::keep_handing_back_memory;
 use crate::args::{Serve, StoreSize};
 use crate::commands::StopSignal;
 use crate::exit_code::{FAILED, Failure, USAGE};
@@ -151,6 +152,7 @@ pub(crate) async fn run(options: Serve, token: Option<String>, output: &Output) 
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files can't be raised; many connections may find none left");
     }
+    keep_handing_back_memory();
     let engine = Engine::start(engine).await.map_err(|error| Failure::explained(FAILED, &error))?;
     let token = match token {
         Some(token) => token,
