@@ -10,7 +10,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use hookmill::core::{DeliveryId, Event, EventId, JsonText, Request};
 use hookmill::plugin::{Compiler, Grants, Plugin, PluginHost, PluginHostConfig, PluginLimits, Transform};
 use hookmill::{TenantId, WebhookName};
-use hookmill_testing::{envelope, example_plugin};
+use hookmill_testing::{envelope, example_plugin, misbehaving};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -92,6 +92,13 @@ fn calls(criterion: &mut Criterion) {
         let (fresh, warm) = (plugin.fresh(), plugin.warmed());
         group.bench_function(format!("{language}, fresh"), |bench| bench.iter(|| fresh.transform(&case.input())));
         group.bench_function(format!("{language}, warm"), |bench| bench.iter(|| warm.transform(&case.input())));
+    }
+    let misbehaves = host.load(&misbehaving()).expect("a plugin");
+    for what in ["trap", "panic"] {
+        let settings = JsonText::parse(&json!({"do": what}).to_string()).expect("JSON");
+        let case = Case { settings, ..Case::new() };
+        assert!(misbehaves.transform(&case.input()).result.is_err(), "no {what}");
+        group.bench_function(format!("a {what}"), |bench| bench.iter(|| misbehaves.transform(&case.input())));
     }
     group.finish();
 }
