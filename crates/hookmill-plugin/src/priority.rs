@@ -37,8 +37,8 @@ fn get_nicer_by(niceness: i32) {
     // Elsewhere, priorities are those of the process.
     #[cfg(target_os = "linux")]
     {
-        let shortened = rustix::process::nice(niceness).map_err(Into::into).and_then(slice::shorten);
-        if let Err(error) = shortened {
+        let lengthened = rustix::process::nice(niceness).map_err(Into::into).and_then(slice::lengthen);
+        if let Err(error) = lengthened {
             tracing::debug!(%error, "others may wait some milliseconds for a thread of lesser work");
         }
     }
