@@ -18,7 +18,7 @@ use crate::host::{Allocation, engine_config};
 use crate::limits::PluginLimits;
 use crate::lines::table_of;
 use crate::parts;
-use crate::priority::{NICENESS, come_last, offer_core, uninterrupted};
+use crate::priority::{NICENESS, come_last, follow, offer_core, sign_for_child, uninterrupted};
 use crate::problem::LoadProblem;
 
 /// In which part of its time a compiler has only what nobody else wants. That is the best for all else, and on a busy machine
@@ -139,7 +139,12 @@ fn compile_in_child(
         let words = std::fs::File::create(&words).map_err(host("listen to the compiler"))?;
         let numbers = [cpu_secs.to_string(), limits.compile_memory_max.to_string()];
         let mut command = Command::new(program);
-        command.args(args).args([input.as_os_str(), output.as_os_str()]).args(numbers).env_clear();
+        command
+            .args(args)
+            .args([input.as_os_str(), output.as_os_str()])
+            .args(numbers)
+            .args(sign_for_child())
+            .env_clear();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
         command.spawn().map_err(host("start the compiler"))
     };
@@ -199,7 +204,8 @@ fn run(
 
 /// Runs as the compiler's child process; returns its exit code.
 ///
-/// `args` are the four that the parent appends: input file, output file, seconds of CPU time, bytes of address space.
+/// `args` are those that the parent appends: input file, output file, seconds of CPU time, bytes of address space, and where it
+/// finds when to [make way](crate::priority::make_way), if it is to.
 /// It limits itself before it reads a byte of the component.
 pub fn compile_worker(args: &[OsString]) -> u8 {
     match work(args) {
@@ -224,13 +230,15 @@ fn work(args: &[OsString]) -> Result<(), WorkerError> {
     // For as long as the process lives.
     std::mem::forget(offer_core());
     let host = |cause: String| WorkerError::Host(cause);
-    let [input, output, cpu_secs, memory] = args else {
+    let [input, output, cpu_secs, memory, sign @ ..] = args else {
         return Err(host("the compiler takes an input file, an output file, seconds and bytes".into()));
     };
     let number = |text: &OsString| {
         text.to_str().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| host(format!("{text:?} is no number")))
     };
     let (cpu_secs, memory) = (number(cpu_secs)?, number(memory)?);
+    // Without it others wait a little longer.
+    let _followed = sign.first().is_some_and(|sign| follow(Path::new(sign)).is_ok());
     // Whoever waits for it may be killed; then nobody would end it.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))

@@ -5,8 +5,8 @@ mod cores;
 mod slice;
 mod turns;
 
-pub(crate) use self::turns::uninterrupted;
-pub use self::turns::{Offers, offer_core};
+pub use self::turns::{Offers, make_way, offer_core};
+pub(crate) use self::turns::{follow, sign_for_child, uninterrupted};
 
 /// Puts this thread, and the processes that it starts, behind all others that want a core, where the system can do that for
 /// a single thread; while it works it should [offer its core](offer_core).

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hookmill_core::ports::{Appended, Moment, NewEvent, Pending, Record, StoreErrorKind};
 use hookmill_core::{DeliveryId, Event, EventEnvelope, EventId, TenantId};
+use hookmill_plugin::priority::make_way;
 use jiff::Timestamp;
 
 use crate::EngineError;
@@ -62,6 +63,7 @@ impl Inner {
         tenant: &TenantId,
         envelopes: Vec<EventEnvelope>,
     ) -> Vec<Result<Published, EngineError>> {
+        make_way();
         let now = self.clock.now();
         let count = envelopes.len();
         let mut answers: Vec<Option<Result<Published, EngineError>>> = Vec::with_capacity(count);

@@ -7,6 +7,8 @@
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod interruptions;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod way;
 
 use std::marker::PhantomData;
 
@@ -14,6 +16,10 @@ use std::marker::PhantomData;
 use self::interruptions::Interruptions;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use self::interruptions::uninterrupted;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub use self::way::make_way;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) use self::way::{follow, sign_for_child};
 
 /// As long as it lives, the thread that made it offers its core to others.
 #[derive(Debug)]
@@ -45,6 +51,20 @@ impl Interruptions {
     fn start() -> std::io::Result<Self> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
+}
+
+/// Does nothing where threads can't be interrupted.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn make_way() {}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn sign_for_child() -> Option<std::path::PathBuf> {
+    None
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn follow(_sign: &std::path::Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]

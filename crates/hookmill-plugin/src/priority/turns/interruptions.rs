@@ -12,6 +12,8 @@ use nix::time::ClockId;
 use nix::unistd::gettid;
 use signal_hook_registry::SigId;
 
+use super::way::leave;
+
 /// How long a thread that is woken on the core may wait. An interruption costs some microseconds, on a virtual machine 30:
 /// with turns half as long the compiler took a sixth longer, and nobody else waited noticeably less.
 const TURN: Duration = Duration::from_micros(200);
@@ -69,7 +71,7 @@ static LISTENER: LazyLock<io::Result<SigId>> = LazyLock::new(listen);
 
 #[allow(unsafe_code, reason = "a handler of signals may do few things only")]
 fn listen() -> io::Result<SigId> {
-    // SAFETY: reading the clock and yielding take no lock and need no memory; the cell is never dropped, and the thread
+    // SAFETY: reading the clock, yielding and sleeping take no lock and need no memory; the cell is never dropped, and the thread
     // touched it before it had a timer; the registry restores `errno`.
     unsafe { signal_hook_registry::register(SIGNAL as i32, at_interruption) }
 }
@@ -78,7 +80,9 @@ fn at_interruption() {
     let Some(mut turns) = TURNS.get() else { return };
     let offered = now();
     if turns.is_over(offered) {
-        yield_now();
+        if !leave() {
+            yield_now();
+        }
         turns.resume(offered, now());
     } else {
         turns.resumed = offered;
